@@ -1,0 +1,1 @@
+"""Emulators driven from Python: exact cycles, stack peaks and profiles of real machine code."""

@@ -1,0 +1,1 @@
+"""Measuring: images meet emulators; tables, records, the pytest plugin and the CLI."""

@@ -1,0 +1,1 @@
+"""Reference models in PyTorch, their data, compression, and export to the integer graph."""
