@@ -1,0 +1,1 @@
+"""The operations of the integer graph: one file an op, with record, rules and exact meaning."""
