@@ -23,6 +23,7 @@ class StopReason(StrEnum):
     CYCLE_LIMIT = "cycle limit reached"
     INVALID_OPCODE = "invalid opcode"
     OUTSIDE_CODE = "execution outside code"
+    BAD_ACCESS = "memory access outside memory"
     STACK_OVERFLOW = "stack overflow"
     STACK_UNBALANCED = "returned with an unbalanced stack"
     BREAK = "break instruction"
