@@ -211,6 +211,14 @@ def test_second_set_up_does_nothing(checkout: Checkout) -> None:
     assert checkout.record.read_text() == "python -V\n"
 
 
+def test_removed_system_package_is_noticed(checkout: Checkout) -> None:
+    checkout.run("setup")
+    checkout.remove("avr-as")
+    result = checkout.run("setup")
+    assert result.returncode == 1
+    assert "no apt-get here" in result.stderr
+
+
 @pytest.mark.parametrize(
     "source", ["pyproject.toml", "setup.py", "emulators/run.c", "emulators/x_build.py"]
 )
@@ -242,7 +250,16 @@ def test_failed_set_up_is_told_and_tried_again(checkout: Checkout) -> None:
     assert not checkout.calls("python3 -m venv")
 
 
+def test_failure_after_a_change_takes_the_stamp_away(checkout: Checkout) -> None:
+    checkout.run("setup")
+    (checkout.root / "setup.py").write_text("2\n")
+    assert checkout.run("setup", PIP_FAILS="1").returncode == 1
+    assert not checkout.stamp.exists()
+
+
 def test_environment_left_by_a_killed_pip_is_made_anew(checkout: Checkout) -> None:
+    checkout.run("setup")
+    (checkout.root / "setup.py").write_text("2\n")
     checkout.put("python3", PYTHON.replace("echo 'output of pip'", "kill -9 $$"))
     assert checkout.run("setup").returncode == 1
     assert not checkout.stamp.exists()
