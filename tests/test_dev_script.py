@@ -155,7 +155,7 @@ def test_neither_root_nor_sudo_gives_the_command_to_run(checkout: Checkout) -> N
     checkout.remove("z80-unknown-coff-as")
     result = checkout.run("bench")
     assert result.returncode == 1
-    command = "apt-get install -y --no-install-recommends binutils-z80\n"
+    command = "apt-get update && apt-get install -y --no-install-recommends binutils-z80\n"
     assert result.stderr.endswith(command)
     assert not checkout.calls("apt-get")
 
@@ -260,10 +260,10 @@ def test_failure_after_a_change_takes_the_stamp_away(checkout: Checkout) -> None
 def test_environment_left_by_a_killed_pip_is_made_anew(checkout: Checkout) -> None:
     checkout.run("setup")
     (checkout.root / "setup.py").write_text("2\n")
-    checkout.put("python3", PYTHON.replace("echo 'output of pip'", "kill -9 $$"))
+    killed = PYTHON.replace("echo 'output of pip'", "kill -9 $$")
+    (checkout.root / ".venv" / "bin" / "python").write_text(killed)
     assert checkout.run("setup").returncode == 1
     assert not checkout.stamp.exists()
-    checkout.put("python3", PYTHON)
     assert checkout.run("setup").returncode == 0
     assert checkout.calls("python3 -m venv")
 
@@ -314,5 +314,7 @@ def test_every_part_of_the_tests_runs(checkout: Checkout, failing: str) -> None:
 def test_bench_passes_arguments_and_status(checkout: Checkout) -> None:
     checkout.run("setup")
     assert checkout.run("bench", "-x").returncode == 0
-    assert checkout.calls("python -m") == ["python -m pytest -o testpaths=benchmarks -x"]
+    assert checkout.calls("python -m") == ["python -m pytest benchmarks/ -x"]
+    assert checkout.run("bench", "-x", "benchmarks/test_a.py").returncode == 0
+    assert checkout.calls("python -m") == ["python -m pytest -x benchmarks/test_a.py"]
     assert checkout.run("bench", FAILING_PART="pytest").returncode == 1
