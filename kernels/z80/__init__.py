@@ -1,0 +1,1 @@
+"""The Z80 target: instruction table and emitters."""
