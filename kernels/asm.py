@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
-from textwrap import dedent
 
 _LABEL = r"(?:[A-Za-z_]\w*|\.L\w+)"
 _SYMBOL = re.compile(_LABEL)
@@ -185,11 +184,6 @@ class Instruction:
     text: str
     reads: frozenset[str]
     writes: frozenset[str]
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.form.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -427,7 +421,7 @@ def _data(isa: Isa, directive: str, rest: str) -> Data:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the source; `banner` marks a comment that starts at the left margin."""
+    """One line of the source; a comment alone on a `banner` line stands at the left margin."""
 
     labels: tuple[str, ...] = ()
     code: Instruction | Data | None = None
@@ -439,15 +433,21 @@ class Line:
         """The instruction, if the line holds one."""
         return self.code if isinstance(self.code, Instruction) else None
 
+    def size_at(self, offset: int) -> int:
+        """Bytes that the line takes at an offset, on which `.balign` depends."""
+        if isinstance(self.code, Data):
+            return self.code.size_at(offset)
+        return self.code.form.size if self.code else 0
+
     def rows(self) -> list[str]:
         """Return the line as printed: each label on a row of its own, comments aligned."""
         rows = [f"{label}:" for label in self.labels]
         if self.code or not rows:
             rows.append(f"        {self.code.text}" if self.code else "")
         if self.comment is not None:
-            indent = 0 if self.banner else 8 if not rows[-1] else 32
-            rows[-1] = f"{rows[-1]:<{indent}}{' ' * (len(rows[-1]) >= indent > 0)}; {self.comment}"
-        return [row.rstrip() for row in rows]
+            left = f"{rows[-1]:<31} " if rows[-1] else "" if self.banner else " " * 8
+            rows[-1] = f"{left}; {self.comment}".rstrip()
+        return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,18 +495,16 @@ class Block:
         for line, size, timing in zip(self.lines, self._sizes(), self._timings(), strict=True):
             *above, last = line.rows()
             margin = f"{offset:04x} {size:>5} {timing:>5}" if line.code else ""
-            rows += [f"{'':<18}{row}" for row in above] + [f"{margin:<18}{last}"]
+            rows += [f"{'':<18}{row}" for row in above] + [f"{margin:<18}{last}".rstrip()]
             offset += size
-        return "".join(f"{row.rstrip()}\n" for row in rows)
+        return "".join(f"{row}\n" for row in rows)
 
     def _sizes(self) -> list[int]:
         sizes = []
         offset = 0
         for line in self.lines:
-            code = line.code
-            size = code.size_at(offset) if isinstance(code, Data) else code.size if code else 0
-            sizes.append(size)
-            offset += size
+            sizes.append(line.size_at(offset))
+            offset += sizes[-1]
         return sizes
 
     def _timings(self) -> list[str]:
@@ -523,7 +521,11 @@ class Block:
 def _timing(form: Form, below: Instruction | None) -> str:
     if form.taken_long is None or below is None:
         return form.timing
-    return f"{form.cycles}/{form.taken if below.size == 2 else form.taken_long}"
+    return f"{form.cycles}/{form.taken if below.form.size == 2 else form.taken_long}"
+
+
+def _indent(row: str) -> int:
+    return len(row) - len(row.lstrip())
 
 
 class Assembly:
@@ -536,21 +538,27 @@ class Assembly:
             raise ValueError(f"{isa.name} has no features {sorted(unknown)}")
         self._lines: list[Line] = []
         self._labels: set[str] = set()
+        self._size = 0
 
     def emit(self, source: str) -> Block:
         """Check a block of lines and add it; AsmError, with nothing added, if one is illegal.
 
-        Blank lines around the block are dropped, those inside are kept.
+        Empty lines inside the block are kept. Lines of spaces alone are dropped: they are what an
+        empty interpolation leaves behind.
         """
-        rows = dedent(source).rstrip().splitlines()
-        blank = next((n for n, row in enumerate(rows) if row.strip()), len(rows))
+        rows = [(n, row) for n, row in enumerate(source.splitlines(), 1) if row.strip() or not row]
+        while rows and not rows[0][1]:
+            del rows[0]
+        margin = min((_indent(row) for _, row in rows if row), default=0)
         labels: set[str] = set()
         lines = []
-        for number, row in enumerate(rows[blank:], blank + 1):
+        for number, row in rows:
             try:
-                lines.append(self._parse(row, labels))
+                lines.append(self._parse(row, _indent(row) == margin, labels))
             except _IllegalError as error:
                 raise AsmError(row.strip(), number, error.reason, error.legal) from None
+        for line in lines:
+            self._size += line.size_at(self._size)
         self._lines += lines
         self._labels |= labels
         return Block(tuple(lines))
@@ -574,7 +582,7 @@ class Assembly:
     @property
     def size(self) -> int:
         """Bytes, data included."""
-        return self.block.size
+        return self._size
 
     def text(self) -> str:
         """Return the GNU-as source, aligned."""
@@ -584,7 +592,7 @@ class Assembly:
         """Return the source with offset, bytes and cycles (`not taken/taken`) in the margin."""
         return self.block.listing()
 
-    def _parse(self, row: str, labels: set[str]) -> Line:
+    def _parse(self, row: str, leftmost: bool, labels: set[str]) -> Line:
         found = _LINE.fullmatch(row)
         if not found:
             raise _IllegalError("not a line of labels, an instruction and a comment")
@@ -597,7 +605,7 @@ class Assembly:
             code = _data(self.isa, mnemonic, rest)
         elif mnemonic:
             code = _decode(self.isa, self.features, mnemonic, rest)
-        return Line(defined, code, found[3], row.startswith(";"))
+        return Line(defined, code, found[3], banner=leftmost)
 
     def _define(self, label: str, labels: set[str]) -> None:
         if label in labels or label in self._labels:
