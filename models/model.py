@@ -1,0 +1,72 @@
+"""What the harness needs to know of a model, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels import reference
+from kernels.ir import Graph
+
+BATCH = 1024
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Evaluation:
+    """A labelled set: inputs uint8 (n, *shape), labels int64 (n,). `what` goes beside a figure."""
+
+    what: str
+    inputs: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The float PyTorch network's accuracy on the same evaluation; `accuracy()` imports torch."""
+
+    what: str
+    accuracy: Callable[[], float]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Model:
+    """A model that can be compiled, run and compared.
+
+    graph: ends in an Argmax; its one output, uint8 (1,), is the predicted class.
+    inputs: what benchmarks run, integers (n, *input shape).
+    labels: the right class of each of `inputs`, int64 (n,); None where there is none.
+    evaluation: the labelled set that accuracy is of; may be far larger than `inputs`.
+    notes: lines for below the table.
+    """
+
+    name: str
+    title: str
+    graph: Graph
+    inputs: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None
+    evaluation: Evaluation
+    reference: Reference
+    notes: tuple[str, ...] = ()
+
+    def integer_accuracy(self) -> float:
+        """The integer graph's accuracy on the evaluation, by the numpy reference."""
+        return accuracy(predict(self.graph, self.evaluation.inputs), self.evaluation.labels)
+
+
+def predict(graph: Graph, inputs: NDArray[Any]) -> NDArray[np.int64]:
+    """The predicted class of each input, int64 (n,); inputs are integers (n, *shape)."""
+    (output,) = graph.outputs
+    parts = [
+        reference.run(graph, inputs[start : start + BATCH])[output].reshape(-1)
+        for start in range(0, len(inputs), BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def accuracy(predictions: NDArray[Any], labels: NDArray[Any]) -> float:
+    """The share of predictions that are right; both are integers (n,)."""
+    return float(np.mean(predictions == labels))

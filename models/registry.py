@@ -1,0 +1,113 @@
+"""Finding models: each module of `models.zoo` registers what it offers; there is no central list.
+
+A zoo module must be quick to import: torch and scikit-learn are imported where they are used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from models.errors import DataNeeded, UnknownModel
+from models.model import Model
+from models.training import Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Files that a model needs and the project does not contain; `variable` can name their folder.
+
+    contents: what is in the folder, for people.
+    """
+
+    contents: str
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A registered model. `data` is None where the model is complete in itself."""
+
+    name: str
+    title: str
+    data: DataFolder | None
+    load: Callable[[Path], Model]
+
+
+_entries: dict[str, Entry] = {}
+_trainers: dict[str, Trainer] = {}
+
+
+def register(
+    name: str, title: str, data: DataFolder | None = None
+) -> Callable[[Callable[[Path], Model]], Callable[[Path], Model]]:
+    """Decorate a factory. It is given the data folder; without `data`, an empty path."""
+
+    def add(factory: Callable[[Path], Model]) -> Callable[[Path], Model]:
+        if name in _entries:
+            raise ValueError(f"two models are named {name!r}")
+        _entries[name] = Entry(name, title, data, factory)
+        return factory
+
+    return add
+
+
+def register_trainer(name: str) -> Callable[[Trainer], Trainer]:
+    """Decorate a function that trains a checkpoint from nothing."""
+
+    def add(trainer: Trainer) -> Trainer:
+        if name in _trainers:
+            raise ValueError(f"two trainers are named {name!r}")
+        _trainers[name] = trainer
+        return trainer
+
+    return add
+
+
+def catalog() -> tuple[Entry, ...]:
+    """Every registered model, by name; nothing is loaded."""
+    _discover()
+    return tuple(_entries[name] for name in sorted(_entries))
+
+
+def names() -> tuple[str, ...]:
+    """Names of every model, also of those that need a data folder."""
+    return tuple(entry.name for entry in catalog())
+
+
+def load(name: str, data: Path | None = None) -> Model:
+    """Load a model.
+
+    data: the folder for a model that needs one; None looks at the environment variable that the
+    model's entry names. Other models do not read it.
+
+    Raises UnknownModel, DataNeeded, ModelFileError.
+    """
+    known = {entry.name: entry for entry in catalog()}
+    if name not in known:
+        raise UnknownModel(name, known)
+    entry = known[name]
+    if entry.data is None:
+        return entry.load(Path())
+    folder = data or os.environ.get(entry.data.variable)
+    if not folder:
+        raise DataNeeded(name, entry.data.contents, entry.data.variable)
+    return entry.load(Path(folder))
+
+
+def trainers() -> dict[str, Trainer]:
+    """Every registered trainer by name."""
+    _discover()
+    return {name: _trainers[name] for name in sorted(_trainers)}
+
+
+@cache
+def _discover() -> None:
+    package = importlib.import_module("models.zoo")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
