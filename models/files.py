@@ -11,7 +11,7 @@ import io
 import os
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +54,9 @@ class ArraySpec:
         if not np.all(np.isfinite(array)):
             return "holds NaN or infinity, expected finite values"
         low, high = array.min(), array.max()
-        if (self.low is not None and low < self.low) or (
-            self.high is not None and high > self.high
-        ):
+        too_low = self.low is not None and low < self.low
+        too_high = self.high is not None and high > self.high
+        if too_low or too_high:
             return f"holds values from {low} to {high}, expected [{self.low}, {self.high}]"
         return None
 
@@ -71,7 +71,7 @@ class ArrayFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         _check_size(path)
-        with _refusing(path, None, "expected an .npz archive"):
+        with refusing(path, None, "expected an .npz archive"):
             self._zip = zipfile.ZipFile(path)
         try:
             self._members = self._checked_members()
@@ -99,15 +99,15 @@ class ArrayFile:
         """The array of that name, checked against `spec`; native byte order, read-only."""
         if name not in self._members:
             raise ModelFileError(self.path, name, "is missing")
-        with _refusing(self.path, name, "expected an undamaged entry"):
+        with refusing(self.path, name, "expected an undamaged entry"):
             data = self._zip.read(self._members[name])
-        with _refusing(self.path, name, "expected a plain .npy array"):
+        with refusing(self.path, name, "expected a plain .npy array"):
             shape, dtype, offset = _npy_header(data)
         problem = "holds pickled objects" if dtype.hasobject else spec.problem(dtype, shape)
         if problem is None and len(data) - offset != spec_size(shape, dtype):
             problem = f"holds {len(data) - offset} bytes, expected {spec_size(shape, dtype)}"
         if problem is None:
-            with _refusing(self.path, name, "expected a plain .npy array"):
+            with refusing(self.path, name, "expected a plain .npy array"):
                 array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
             problem = spec.value_problem(array)
         if problem is not None:
@@ -140,7 +140,7 @@ def read_arrays(path: Path, specs: Mapping[str, ArraySpec]) -> dict[str, NDArray
         return {name: file.read(name, spec) for name, spec in specs.items()}
 
 
-def expect_only(file: ArrayFile, names: Mapping[str, object]) -> None:
+def expect_only(file: ArrayFile, names: Collection[str]) -> None:
     """ModelFileError where a file has an array that is none of `names`."""
     strange = [name for name in file.names if name not in names]
     if strange:
@@ -164,11 +164,11 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def read_gzip_text(path: Path, limit: int = MAX_ENTRY) -> str:
     """A gzip file's UTF-8 text of at most `limit` bytes; ModelFileError otherwise."""
     _check_size(path)
-    with _refusing(path, None, "expected undamaged gzip"), gzip.open(path) as stream:
+    with refusing(path, None, "expected undamaged gzip"), gzip.open(path) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise ModelFileError(path, None, f"unpacks to more than {limit:,} bytes")
-    with _refusing(path, None, "expected UTF-8 text"):
+    with refusing(path, None, "expected UTF-8 text"):
         return data.decode("utf-8")
 
 
@@ -215,11 +215,10 @@ def _npy_header(data: bytes) -> tuple[tuple[int, ...], np.dtype[Any], int]:
 
 
 @contextmanager
-def _refusing(path: Path, entry: str | None, expected: str) -> Iterator[None]:
+def refusing(path: Path, entry: str | None, expected: str) -> Iterator[None]:
     """Whatever a parser raises over hostile bytes becomes one ModelFileError."""
     try:
         yield
     except Exception as error:
-        raise ModelFileError(
-            path, entry, f"{expected} ({error or type(error).__name__})"
-        ) from error
+        cause = str(error) or type(error).__name__
+        raise ModelFileError(path, entry, f"{expected} ({cause})") from error

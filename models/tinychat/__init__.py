@@ -1,0 +1,65 @@
+"""tinychat: z80ai's character-level chat network, read from files outside the project.
+
+    chat = load_tinychat(folder)
+    chat.replies(["hello"])[0].text
+    chat.free_running(100)          inputs of the replies to the first 100 queries
+
+The encoders, the network's arithmetic and the format of the files are those of the public project
+HarryR/z80ai; where its builds deviate from its own reference, the reference is what holds here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.ir import Graph
+from models.tinychat import chat, dataset, weights
+from models.tinychat.chat import Reply
+from models.tinychat.dataset import Pair, TeacherForced
+from models.tinychat.graph import build_graph
+from models.tinychat.weights import Weights
+
+__all__ = ["Pair", "Reply", "TeacherForced", "Tinychat", "Weights", "load_tinychat"]
+
+
+@dataclass(frozen=True, eq=False)
+class Tinychat:
+    """The network, its charset and its data."""
+
+    weights: Weights
+    pairs: tuple[Pair, ...]
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The integer graph: counts uint8 (256,) in, the next character's index out."""
+        return build_graph(self.weights)
+
+    @cached_property
+    def queries(self) -> tuple[str, ...]:
+        """Each query of the data once, in order of first appearance."""
+        return dataset.unique_queries(self.pairs)
+
+    @cached_property
+    def teacher_forced(self) -> TeacherForced:
+        """Every character of the data as an example."""
+        return dataset.teacher_forced(self.pairs, self.weights.charset)
+
+    def replies(self, queries: Sequence[str]) -> list[Reply]:
+        """Reply to queries; InputRefused for one that cannot be encoded."""
+        return chat.replies(self.graph, self.weights.charset, queries)
+
+    def free_running(self, count: int) -> NDArray[np.uint8]:
+        """All inputs, uint8 (n, 256), of the replies to the first `count` queries of the data."""
+        return np.concatenate([reply.inputs for reply in self.replies(self.queries[:count])])
+
+
+def load_tinychat(folder: Path) -> Tinychat:
+    """Read `model.npz` and `training-data.txt.gz`; ModelFileError where one is not as expected."""
+    parameters = weights.read_weights(folder / weights.FILE)
+    return Tinychat(parameters, dataset.read_pairs(folder / dataset.FILE, parameters.charset))

@@ -1,0 +1,43 @@
+"""tinychat: z80ai's chat network, 2-bit weights and 16-bit arithmetic that may wrap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.model import Evaluation, Model, Reference
+from models.registry import DataFolder, register
+from models.tinychat import dataset, load_tinychat, weights
+
+NAME = "tinychat"
+TITLE = "tinychat 256-256-192-128-40, weights in -2..1 (HarryR/z80ai)"
+DATA = DataFolder(f"z80ai's tinychat files {weights.FILE} and {dataset.FILE}", "TRUECYCLE_Z80AI")
+BENCHMARK_QUERIES = 100
+
+
+@register(NAME, TITLE, DATA)
+def load(folder: Path) -> Model:
+    """The network in `folder`; its inputs are the free-running replies to the first 100 queries."""
+    chat = load_tinychat(folder)
+    examples = chat.teacher_forced
+    what = f"{len(examples.labels):,} characters, teacher-forced, protocol B"
+
+    def reference_accuracy() -> float:
+        from models.tinychat.network import float_accuracy  # noqa: PLC0415 - imports torch
+
+        return float_accuracy(chat.weights, examples.inputs, examples.labels)
+
+    blind = dataset.query_blind_accuracy(chat.pairs)
+    return Model(
+        name=NAME,
+        title=TITLE,
+        graph=chat.graph,
+        inputs=chat.free_running(BENCHMARK_QUERIES),
+        labels=None,
+        evaluation=Evaluation(what, examples.inputs, examples.labels),
+        reference=Reference(f"float PyTorch, {what}", reference_accuracy),
+        notes=(
+            "protocol B: trained and scored on all data, so accuracy is memory, not generalization",
+            f"a table of reply prefixes that ignores the query reaches {blind:.1%}",
+            f"inputs: free-running replies to the first {BENCHMARK_QUERIES} unique queries",
+        ),
+    )
