@@ -40,6 +40,5 @@ class DType:
 
 UINT8 = DType(8, signed=False)
 INT8 = DType(8, signed=True)
-UINT16 = DType(16, signed=False)
 INT16 = DType(16, signed=True)
-DTYPES = {str(dtype): dtype for dtype in (UINT8, INT8, UINT16, INT16)}
+DTYPES = {str(dtype): dtype for dtype in (UINT8, INT8, INT16)}

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels.dtypes import DType
 from kernels.errors import GraphError
+
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,7 @@ class Graph:
         return tuple(tensors[name] for name in node.inputs)
 
 
-def frozen_array(
-    values: NDArray[np.generic] | Sequence[int], dtype: type[np.generic]
-) -> NDArray[np.generic]:
+def frozen_array(values: NDArray[Any] | Sequence[int], dtype: type[ScalarT]) -> NDArray[ScalarT]:
     """A read-only copy of that dtype; ValueError where a value does not survive the cast."""
     source = np.asarray(values)
     if source.dtype.kind == "f" and not np.all(np.isfinite(source)):

@@ -1,0 +1,44 @@
+"""Errors of a measurement, with the figures behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emulators.base import CallResult
+
+
+class HarnessError(Exception):
+    """A measurement could not be made, or its result must not be used."""
+
+
+class RunFailed(HarnessError):
+    """A program did not return as it should. `where` names the place as symbol + offset."""
+
+    def __init__(self, program: str, result: CallResult, where: str) -> None:
+        super().__init__(
+            f"{program}: {result.reason} at {where} (pc {result.pc:#06x}), "
+            f"after {result.cycles:,} cycles"
+        )
+        self.result, self.where = result, where
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first element of an output that the emulator and the reference disagree on."""
+
+    sample: int
+    tensor: str
+    index: int
+    got: int
+    want: int
+
+
+class Mismatch(HarnessError):
+    """An emulated output differs from the reference."""
+
+    def __init__(self, program: str, where: Difference) -> None:
+        super().__init__(
+            f"{program}: input {where.sample}: {where.tensor}[{where.index}] is {where.got} in the "
+            f"emulator, {where.want} in the reference"
+        )
+        self.where = where

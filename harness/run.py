@@ -1,0 +1,80 @@
+"""Where image meets emulator: the one place that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulators.base import CallResult, Emulator, StopReason
+from emulators.simavr import SimAvr
+from emulators.zilog import Z80
+from harness.errors import RunFailed
+from kernels.image import Program
+from kernels.target import Target
+
+DEFAULT_LIMIT = 1_000_000_000
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Run:
+    """One inference. outputs: int64, by tensor's name; layer_cycles: by layer, in order.
+
+    The layers' cycles and the final return's add up to `cycles`.
+    """
+
+    outputs: Mapping[str, NDArray[np.int64]]
+    cycles: int
+    layer_cycles: Mapping[str, int]
+    stack_peak: int
+
+
+def emulator_for(target: Target) -> Emulator:
+    """A fresh emulator of the target's device."""
+    return SimAvr(target.device) if target.isa == "avr" else Z80()
+
+
+class Runner:
+    """A program loaded into an emulator, ready for any number of inferences."""
+
+    def __init__(self, program: Program, *, limit: int = DEFAULT_LIMIT) -> None:
+        """`limit`: cycles after which one inference is given up."""
+        self.program = program
+        self.limit = limit
+        self.emulator = emulator_for(program.target)
+        self.emulator.load([(program.image.origin, program.image.data)])
+        self._starts = {pc: layer for layer, pc in program.layer_starts.items()}
+
+    def infer(self, x: NDArray[np.integer]) -> Run:
+        """Run one input, integers of the graph's input shape, within its bounds.
+
+        Raises RunFailed unless the routine returns within the limit.
+        """
+        source = self.program.tensors[self.program.graph.input.name]
+        self.emulator.write(source.address, np.asarray(x).astype(source.dtype.numpy).tobytes())
+        result = self.emulator.call(
+            self.program.entry,
+            limit=self.limit,
+            stack=self.program.stack_top,
+            stack_floor=self.program.stack_floor,
+            marks=[*self._starts, self.program.end],
+        )
+        if result.reason is not StopReason.RETURNED:
+            name = f"{self.program.graph.name} on {self.program.target.name}"
+            raise RunFailed(name, result, self.program.image.place(result.pc))
+        return Run(self._outputs(), result.cycles, self._layer_cycles(result), result.stack_peak)
+
+    def _outputs(self) -> dict[str, NDArray[np.int64]]:
+        outputs = {}
+        for name in self.program.graph.outputs:
+            where = self.program.tensors[name]
+            data = self.emulator.read(where.address, where.dtype.size * int(np.prod(where.shape)))
+            values = np.frombuffer(data, where.dtype.numpy).astype(np.int64)
+            outputs[name] = values.reshape(where.shape)
+        return outputs
+
+    def _layer_cycles(self, result: CallResult) -> dict[str, int]:
+        steps = zip(result.marks, result.marks[1:], strict=False)
+        return {self._starts[now.pc]: then.cycle - now.cycle for now, then in steps}

@@ -1,0 +1,46 @@
+"""Reading constants from flash, near (below 64 KiB) or far."""
+
+from __future__ import annotations
+
+from kernels.emit import Job
+
+RAMPZ = 0x3B
+
+
+def load(job: Job, register: str) -> str:
+    """The instruction that loads the next byte of the stream at Z, in 3 cycles."""
+    return f"{'elpm' if job.far else 'lpm'} {register}, Z+"
+
+
+def point_z(job: Job, symbol: str) -> str:
+    """Lines that point Z (and RAMPZ) at a symbol; they use r22."""
+    lines = f"""
+        ldi   r30, lo8({symbol})
+        ldi   r31, hi8({symbol})
+    """
+    if job.far:
+        lines += f"""
+        ldi   r22, hh8({symbol})
+        out   {RAMPZ:#x}, r22
+        """
+    return lines
+
+
+def point(pair: str, symbol: str) -> str:
+    """Lines that point X or Y at an address in SRAM."""
+    low = {"X": 26, "Y": 28}[pair]
+    return f"""
+        ldi   r{low}, lo8({symbol})
+        ldi   r{low + 1}, hi8({symbol})
+    """
+
+
+def until(pair: str, end: str, again: str) -> str:
+    """Lines that go back to `again`, at most 60 words up, unless the pointer has reached `end`."""
+    low = {"X": 26, "Y": 28}[pair]
+    return f"""
+        cpi   r{low}, lo8({end})
+        brne  {again}
+        cpi   r{low + 1}, hi8({end})
+        brne  {again}
+    """

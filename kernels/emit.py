@@ -1,0 +1,132 @@
+"""Between the passes and the emitters: what an emitter is given, and how it is found.
+
+An emitter writes one layer for one instruction set. It is a function that takes a `Job` and writes
+code that is entered by falling in at the top and left by falling out at the bottom, so a program is
+its layers' code, one after the other. It may not touch the stack pointer for good, and may assume
+nothing of registers (but on AVR that r1 need not be zero).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from kernels.asm import Assembly, Isa
+from kernels.errors import Unsupported
+from kernels.ir import Node, Range, Tensor
+from kernels.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """SRAM that a layer needs for itself while it runs."""
+
+    symbol: str
+    size: int
+    align: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Shared:
+    """Constants that several layers use; their first byte is aligned."""
+
+    text: Assembly
+    align: int
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One layer to be written.
+
+    node: the layer. ranges: proven bounds of every tensor. far: whether constants may lie beyond
+    the first 64 KiB of flash. code: falls in, falls out.
+    subroutines: behind the program's final return. consts: in code memory, behind all code.
+    shared: constants that several layers use, by symbol.
+    """
+
+    node: Node
+    target: Target
+    isa: Isa
+    ranges: Mapping[str, Range]
+    shared: dict[str, Shared]
+    far: bool = False
+    code: Assembly = field(init=False)
+    subroutines: Assembly = field(init=False)
+    consts: Assembly = field(init=False)
+    scratches: list[Scratch] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("code", "subroutines", "consts"):
+            object.__setattr__(self, name, self.assembly())
+
+    def assembly(self) -> Assembly:
+        """An empty piece of assembly for the target."""
+        return Assembly(self.isa, self.target.features)
+
+    def label(self, name: str) -> str:
+        """A symbol of this layer's own."""
+        return f"{self.node.name}_{name}"
+
+    def scratch(self, name: str, size: int, align: int = 1) -> str:
+        """Ask for SRAM; the symbol of its first byte."""
+        symbol = self.label(name)
+        self.scratches.append(Scratch(symbol, size, align))
+        return symbol
+
+    def share(self, symbol: str, write: Callable[[Assembly], None], align: int = 1) -> str:
+        """Constants to be placed once however many layers ask for them; their symbol.
+
+        It is absolute, so an expression may do with it what a relocation could not.
+        """
+        if symbol not in self.shared:
+            self.shared[symbol] = Shared(self.assembly(), align)
+            write(self.shared[symbol].text)
+        return symbol
+
+
+def tensor_symbol(tensor: Tensor) -> str:
+    """The symbol of a tensor's first byte in SRAM."""
+    return f"t_{tensor.name}"
+
+
+def little_endian(value: int, size: int) -> list[int]:
+    """The bytes of a value modulo 2**(8 * size), the lowest first."""
+    return list((value % (1 << (8 * size))).to_bytes(size, "little"))
+
+
+Emitter = Callable[[Job], None]
+Key = tuple[str, type[Node], str | None]
+_EMITTERS: dict[Key, Emitter] = {}
+
+
+def emitter(isa: str, op: type[Node], encoding: str | None = None) -> Callable[[Emitter], Emitter]:
+    """Register the function below as what writes an op, with an encoding, for an ISA."""
+
+    def register(function: Emitter) -> Emitter:
+        _EMITTERS[isa, op, encoding] = function
+        return function
+
+    return register
+
+
+def find_emitter(isa: str, node: Node, encoding: str | None) -> Emitter:
+    """The emitter for a layer; Unsupported says which encodings there are for its op."""
+    _load(isa)
+    op = type(node)
+    if (isa, op, encoding) not in _EMITTERS:
+        known = sorted(str(e) for i, o, e in _EMITTERS if (i, o) == (isa, op))
+        raise Unsupported(
+            f"{node.name}: no {isa} kernel for {op.__name__} with encoding {encoding}; "
+            f"there are kernels for: {', '.join(known) or 'none'}"
+        )
+    return _EMITTERS[isa, op, encoding]
+
+
+@cache
+def _load(isa: str) -> None:
+    package = import_module(f"kernels.{isa}")
+    for module in iter_modules(package.__path__):
+        import_module(f"{package.__name__}.{module.name}")

@@ -1,0 +1,29 @@
+"""dense8: every weight as one byte, w + 128, in blocks of outputs, input after input.
+
+A kernel holds a block's accumulators in registers, so for each input it finds the weights of all
+the block's outputs side by side. Stored with an offset of 128, weights multiply unsigned; the
+kernel takes 128 * sum(x) off again, once a layer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAME = "dense8"
+OFFSET = 128
+
+
+def supports(weights: NDArray[np.int8]) -> bool:
+    """Any int8 matrix."""
+    return weights.dtype == np.int8
+
+
+def encode(weights: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """One block, int8 (outputs, inputs), as uint8 (inputs * outputs,)."""
+    return (weights.T.astype(np.int16) + OFFSET).astype(np.uint8).ravel()
+
+
+def decode(data: NDArray[np.uint8], outputs: int) -> NDArray[np.int8]:
+    """The block of that many outputs back, int8 (outputs, inputs)."""
+    return (data.reshape(-1, outputs).astype(np.int16) - OFFSET).astype(np.int8).T

@@ -1,0 +1,130 @@
+"""A linked program: bytes, symbols, and what each part of it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kernels.dtypes import DType
+from kernels.ir import Graph
+from kernels.target import Target
+
+
+class Kind(StrEnum):
+    """What a part of an image is."""
+
+    STARTUP = "startup"
+    CODE = "code"
+    CONST = "const"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A contiguous piece of the image; layer is None for what all layers share."""
+
+    name: str
+    layer: str | None
+    kind: Kind
+    address: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Bytes of SRAM: a tensor, or a layer's scratch. Lives from step `first` to step `last`.
+
+    A step is a layer's place in the graph; the graph's input is written before step 0.
+    """
+
+    symbol: str
+    size: int
+    align: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """Where each buffer lies, as offsets into the arena, and the arena's high-water mark."""
+
+    offsets: Mapping[str, int]
+    size: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Image:
+    """The bytes that go to `origin` of the target's code memory."""
+
+    origin: int
+    data: bytes
+    symbols: Mapping[str, int]
+    parts: tuple[Part, ...]
+
+    def size_of(self, layer: str | None) -> int:
+        """Bytes of code and constants that belong to a layer."""
+        return sum(part.size for part in self.parts if part.layer == layer)
+
+    def place(self, address: int) -> str:
+        """An address as the nearest symbol below it and an offset, `fc1_mac + 4`."""
+        inside = range(self.origin, address + 1)
+        near = max(((at, name) for name, at in self.symbols.items() if at in inside), default=None)
+        return f"{near[1]} + {address - near[0]}" if near else f"{address:#06x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a tensor lies in data memory."""
+
+    address: int
+    dtype: DType
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Program:
+    """A compiled graph: what a harness needs to run it, and what it takes.
+
+    encodings: by layer, for those that have weights. layer_sram: bytes of SRAM in use while a layer
+    runs. tensors: the graph's input and outputs.
+    """
+
+    graph: Graph
+    target: Target
+    encodings: Mapping[str, str]
+    image: Image
+    arena: Arena
+    layer_sram: Mapping[str, int]
+    tensors: Mapping[str, Location]
+    source: str
+
+    @property
+    def flash(self) -> int:
+        """Bytes of the whole image: text + rodata + data."""
+        return len(self.image.data)
+
+    @property
+    def entry(self) -> int:
+        """Code address of the routine."""
+        return self.image.symbols["infer"]
+
+    @property
+    def layer_starts(self) -> dict[str, int]:
+        """Code address of each layer's first instruction, in order."""
+        inline = {p.layer: p.address for p in self.image.parts if p.name == p.layer}
+        return {node.name: inline[node.name] for node in self.graph.nodes}
+
+    @property
+    def end(self) -> int:
+        """Code address of the final return."""
+        return self.image.symbols["infer_end"]
+
+    @property
+    def stack_top(self) -> int:
+        """The topmost byte that the stack may use."""
+        return self.target.data.end - 1
+
+    @property
+    def stack_floor(self) -> int:
+        """The lowest byte that the stack may use."""
+        return self.target.arena_origin(self.arena.size) + self.arena.size

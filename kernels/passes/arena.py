@@ -1,0 +1,41 @@
+"""Arena plan: tensors and scratch share SRAM when they are never alive together.
+
+1. Buffers are taken by size, the largest first.
+2. Each goes to the lowest aligned offset at which it meets no buffer placed already whose
+   lifetime touches its own.
+3. The arena's size is the highest end: the high-water mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kernels.image import Arena, Buffer
+
+
+def plan_arena(buffers: Sequence[Buffer]) -> Arena:
+    """Offsets of all buffers; an offset is aligned as its buffer asks."""
+    placed: list[tuple[Buffer, int]] = []
+    for buffer in sorted(buffers, key=lambda b: (-b.align, -b.size, b.symbol)):
+        rivals = sorted(
+            (offset, offset + other.size)
+            for other, offset in placed
+            if other.first <= buffer.last and buffer.first <= other.last
+        )
+        placed.append((buffer, _lowest_gap(buffer, rivals)))
+    offsets = {buffer.symbol: offset for buffer, offset in placed}
+    return Arena(offsets, max((offset + buffer.size for buffer, offset in placed), default=0))
+
+
+def alive_at(buffers: Sequence[Buffer], step: int) -> int:
+    """Bytes that are in use while a layer runs."""
+    return sum(buffer.size for buffer in buffers if buffer.first <= step <= buffer.last)
+
+
+def _lowest_gap(buffer: Buffer, rivals: Sequence[tuple[int, int]]) -> int:
+    offset = 0
+    for begin, end in rivals:
+        if offset + buffer.size <= begin:
+            break
+        offset = max(offset, -(-end // buffer.align) * buffer.align)
+    return offset

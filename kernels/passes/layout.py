@@ -1,0 +1,90 @@
+"""Layout: the order of parts in code memory, their addresses and sizes, before anything is linked.
+
+    startup | layers' code, one falling into the next | return | subroutines | constants
+
+Sizes come from the instruction tables, so a program is known to fit before it is assembled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+from kernels.asm import Assembly, Isa
+from kernels.image import Kind, Part
+from kernels.passes.emission import Emission
+from kernels.target import Target
+
+
+class Startup(Protocol):
+    """What `kernels.<isa>.startup` offers.
+
+    WORD: bytes that an image's size is a multiple of. FAR: the first address that constants are
+    loaded from by other instructions.
+    """
+
+    ISA: Isa
+    RETURN: str
+    WORD: int
+    FAR: int
+
+    def startup(self, out: Assembly, target: Target) -> None:
+        """Write what runs from reset and calls `infer`."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Piece:
+    """One part with its text, which may begin a few bytes into the part, to be aligned.
+
+    symbol: a name for the text's first byte, if it needs one.
+    """
+
+    part: Part
+    text: Assembly
+    symbol: str | None
+
+    @property
+    def start(self) -> int:
+        """Address of the text's first byte."""
+        return self.part.address + self.part.size - self.text.size
+
+
+def startup_of(target: Target) -> Startup:
+    """The startup module of a target's instruction set."""
+    return cast("Startup", import_module(f"kernels.{target.isa}.startup"))
+
+
+def lay_out(emission: Emission, target: Target) -> list[Piece]:
+    """All parts in order; bytes skipped for alignment count to the part behind them."""
+    pieces = []
+    address = target.code.origin
+    for name, layer, kind, text, align in _parts(emission, target):
+        symbol = name if name in emission.shared else None
+        start = -(-address // align) * align
+        size = start - address + text.size
+        if size:
+            pieces.append(Piece(Part(name, layer, kind, address, size), text, symbol))
+        address += size
+    return pieces
+
+
+def _parts(
+    emission: Emission, target: Target
+) -> Iterator[tuple[str, str | None, Kind, Assembly, int]]:
+    machine = startup_of(target)
+    start, back = (Assembly(machine.ISA, target.features) for _ in range(2))
+    machine.startup(start, target)
+    back.emit(f"infer_end:\n{machine.RETURN}")
+    yield "startup", None, Kind.STARTUP, start, 1
+    for job in emission.jobs:
+        yield job.node.name, job.node.name, Kind.CODE, job.code, 1
+    yield "return", None, Kind.CODE, back, 1
+    for job in emission.jobs:
+        yield f"{job.node.name} subroutines", job.node.name, Kind.CODE, job.subroutines, 1
+    for symbol, shared in emission.shared.items():
+        yield symbol, None, Kind.CONST, shared.text, shared.align
+    for job in emission.jobs:
+        yield f"{job.node.name} constants", job.node.name, Kind.CONST, job.consts, 1
+    yield "padding", None, Kind.CONST, Assembly(machine.ISA, target.features), machine.WORD

@@ -1,0 +1,50 @@
+"""Link: one source from all parts, through the assembler and linker, checked against the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kernels.errors import CompilerError
+from kernels.image import Image
+from kernels.passes.layout import Piece
+from kernels.target import Target
+from kernels.toolchain import assemble
+
+
+def link(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]) -> Image:
+    """Assemble all parts, with the SRAM symbols at their addresses.
+
+    Raises CompilerError where the linked bytes are not what the layout planned.
+    """
+    linked = assemble(source(target, pieces, addresses), target)
+    parts = tuple(piece.part for piece in pieces)
+    for number, part in enumerate(parts):
+        found = linked.symbols[_marker(number)]
+        if found != part.address:
+            raise CompilerError(f"{part.name} lies at {found:#x}, planned was {part.address:#x}")
+    planned = parts[-1].address + parts[-1].size - target.code.origin
+    if len(linked.data) != planned:
+        raise CompilerError(f"the image has {len(linked.data):,} bytes, planned were {planned:,}")
+    return Image(target.code.origin, linked.data, linked.symbols, parts)
+
+
+def source(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]) -> str:
+    """The whole program as GNU-as text. Its section begins at 0, so that alignment is absolute."""
+    lines = ["        .global infer", "        .text", f"        .org {target.code.origin:#x}"]
+    named = {piece.symbol: piece.start for piece in pieces if piece.symbol}
+    equates = {**addresses, **named}
+    lines += [f"        .equ {symbol}, {value:#x}" for symbol, value in equates.items()]
+    first = True
+    for number, piece in enumerate(pieces):
+        lines.append(f"\n; {piece.part.name}: {piece.part.size} bytes\n{_marker(number)}:")
+        if piece.start != piece.part.address:
+            lines.append(f"        .org {piece.start:#x}")
+        if first and piece.part.layer is not None:
+            lines.append("infer:")
+            first = False
+        lines.append(piece.text.text())
+    return "\n".join(lines) + "\n"
+
+
+def _marker(number: int) -> str:
+    return f"part{number}"

@@ -1,0 +1,90 @@
+"""What requantization takes for one layer, from proven bounds; shared by every instruction set.
+
+Emitters ask the plan which steps a layer needs and how many bytes each step's value has, so a
+multiplication by one, a saturation that cannot happen or a byte that is always sign costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.ir import Range
+from kernels.ops.linear import Linear
+from kernels.quant import Requantization
+
+
+def signed_bytes(*values: int) -> int:
+    """The bytes that hold all values in two's complement."""
+    size = 1
+    while not all(-(1 << (8 * size - 1)) <= value < 1 << (8 * size - 1) for value in values):
+        size += 1
+    return size
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RequantPlan:
+    """Bounds of the values from step to step.
+
+    acc_bytes: of the accumulator. multiplier_bytes: 0 for a plain shift. product: bounds of
+    acc * multiplier + round_bias, and of the product alone. shifted: after shift and zero point.
+    clamp_low, clamp_high: saturation bounds, None where nothing can lie beyond them.
+    """
+
+    how: Requantization
+    acc_bytes: int
+    multiplier_bytes: int
+    product: Range
+    shifted: Range
+    clamp_low: int | None
+    clamp_high: int | None
+    output_bytes: int
+
+    @property
+    def product_bytes(self) -> int:
+        """Bytes of the product with its round bias, at least one more than the shift drops."""
+        return max(signed_bytes(self.product.low, self.product.high), self.how.shift // 8 + 1)
+
+    @property
+    def shifted_bytes(self) -> int:
+        """Bytes for the value from the shift to the saturation, and at least the output's."""
+        limits = [value for value in (self.clamp_low, self.clamp_high) if value is not None]
+        return max(
+            signed_bytes(self.shifted.low, self.shifted.high, *limits),
+            self.product_bytes - self.how.shift // 8,
+            self.output_bytes,
+        )
+
+
+def plan_requantization(layer: Linear, x: Range) -> RequantPlan:
+    """The plan of a layer whose inputs lie in `x`."""
+    bits = layer.accumulator_bits(x)
+    low, high = _accumulators(layer, x, bits)
+    how = layer.requantization
+    products = np.concatenate([low, high, low * how.multiplier, high * how.multiplier])
+    product = Range(int(products.min()), int(products.max()) + how.round_bias)
+    ends = (np.concatenate([low * how.multiplier, high * how.multiplier]) + how.round_bias) >> (
+        how.shift
+    )
+    shifted = Range(int(ends.min()) + how.zero_point, int(ends.max()) + how.zero_point)
+    return RequantPlan(
+        how=how,
+        acc_bytes=bits // 8,
+        multiplier_bytes=0 if how.is_shift else signed_bytes(int(how.multiplier.max()) >> 1),
+        product=product,
+        shifted=shifted,
+        clamp_low=how.low if shifted.low < how.low else None,
+        clamp_high=how.high if shifted.high > how.high else None,
+        output_bytes=layer.output.dtype.size,
+    )
+
+
+def _accumulators(
+    layer: Linear, x: Range, bits: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    low, high = layer.accumulator_bounds(x)
+    half = 1 << (bits - 1)
+    fits = (low >= -half) & (high < half)
+    return np.where(fits, low, -half), np.where(fits, high, half - 1)

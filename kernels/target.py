@@ -1,0 +1,81 @@
+"""What the compiler must know of a machine; the records stand in `kernels.<isa>.targets`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+
+from kernels.errors import Unsupported
+
+ISAS = ("avr", "z80")
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """`size` bytes of memory from `origin` on."""
+
+    origin: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The first address behind it."""
+        return self.origin + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A device as a program finds it, with what its system reserves already taken away.
+
+    code: where the image goes (flash, or the TPA); data: where the arena and the stack go.
+    Where both are the same memory (`unified`), the image lies at its bottom, the stack at its top
+    and the arena right below `stack_reserve` bytes for the stack.
+    source: where clock, memories and reserved parts are documented.
+    """
+
+    name: str
+    title: str
+    isa: str
+    device: str
+    clock_hz: int
+    code: Region
+    data: Region
+    features: frozenset[str]
+    assembler: tuple[str, ...]
+    linker: tuple[str, ...]
+    source: str
+    stack_reserve: int = 0
+
+    @property
+    def unified(self) -> bool:
+        """Whether code and data share one memory."""
+        return self.code == self.data
+
+    def arena_origin(self, size: int) -> int:
+        """Where an arena of that many bytes begins; a multiple of 256."""
+        if self.unified:
+            return (self.data.end - self.stack_reserve - size) & ~0xFF
+        return self.data.origin
+
+    def milliseconds(self, cycles: float) -> float:
+        """What so many cycles take at the device's clock."""
+        return cycles * 1e3 / self.clock_hz
+
+
+def targets() -> dict[str, Target]:
+    """Every target by name."""
+    return {target.name: target for isa in ISAS for target in _targets_of(isa)}
+
+
+def find_target(name: str) -> Target:
+    """The target of that name; Unsupported lists the names that exist."""
+    known = targets()
+    if name not in known:
+        raise Unsupported(f"unknown target {name!r}; known targets: {', '.join(known)}")
+    return known[name]
+
+
+def _targets_of(isa: str) -> Iterator[Target]:
+    module = import_module(f"kernels.{isa}.targets")
+    return (value for value in vars(module).values() if isinstance(value, Target))

@@ -1,0 +1,255 @@
+"""Linear with index lists on Z80: input-stationary, so inactive inputs cost a test and no more.
+
+Accumulators lie in RAM, byte k of all of them in page k. An event, a nonzero weight met by a
+nonzero input, takes 45 T: load the output's number into L, load, add, jump on carry, store. The
+carry path raises the next page's byte. It also ends the list: the sentinel's slot holds 0xff (0 for
+lists that subtract), so adding anything but zero carries there, and only there is the end tested.
+
+Accumulators start at 128, half way up the low byte, to carry less often; the bias takes it back.
+Each byte of the input makes a pass of its own over the column, unless it is zero.
+
+Registers: HL accumulators, DE list, C the input's byte, B temporary; HL' inputs, DE' the table of
+columns' addresses, IX counts inputs. The stack pointer stays a stack pointer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kernels.blocks import blocks
+from kernels.emit import Job, emitter, tensor_symbol
+from kernels.encodings import index_lists
+from kernels.encodings.index_lists import Columns
+from kernels.errors import Unsupported
+from kernels.ops.linear import Linear
+from kernels.requant_plan import RequantPlan, plan_requantization
+from kernels.z80.linear_dense8 import store_output
+from kernels.z80.requantize import constants_size, output_constants, requantize
+
+_UNROLL = 8
+_MIDDLE = 0x80
+
+
+@emitter("z80", Linear, index_lists.NAME)
+def emit(job: Job) -> None:
+    """Write the layer, block after block of at most 254 outputs.
+
+    Uses every register but I and R. Stack: up to eight bytes.
+    """
+    layer = job.node
+    assert isinstance(layer, Linear)
+    plan = plan_requantization(layer, job.ranges[layer.input.name])
+    if plan.acc_bytes > 3:
+        raise Unsupported(
+            f"{layer.name}: index-lists has accumulators of at most 24 bits; use dense8"
+        )
+    if plan.acc_bytes > 2 and job.ranges[layer.input.name].low < 0:
+        raise Unsupported(
+            f"{layer.name}: index-lists on z80 adds inputs below zero to accumulators "
+            "of at most 16 bits; use dense8"
+        )
+    sizes = blocks(len(layer.bias), index_lists.BLOCK)
+    pages = job.scratch("acc", 256 * (plan.acc_bytes - 1) + sizes[0] + index_lists.SENTINELS, 256)
+    first = 0
+    for number, size in enumerate(sizes):
+        columns = index_lists.encode(layer.weights[first : first + size])
+        _Block(job, layer, plan, columns, pages, number, first).write()
+        first += size
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Writes one block of outputs, from number `first` on."""
+
+    job: Job
+    layer: Linear
+    plan: RequantPlan
+    columns: Columns
+    pages: str
+    number: int
+    first: int
+
+    def label(self, name: str) -> str:
+        return self.job.label(f"b{self.number}_{name}")
+
+    def write(self) -> None:
+        self._write_constants()
+        self._clear()
+        self._scan()
+        self._finish()
+
+    def _write_constants(self) -> None:
+        out = self.job.consts
+        out.emit(f"{self.label('starts')}:")
+        for start in self.columns.starts.tolist():
+            out.emit(f".word {self.label('lists')}+{start}")
+        out.emit(f"{self.label('lists')}:")
+        out.data(".byte", self.columns.data)
+        out.emit(f"{self.label('outputs')}:")
+        bias = self.layer.folded_bias - (_MIDDLE << self.layer.input_shift)
+        for unit in range(self.first, self.first + self.columns.outputs):
+            out.data(".byte", output_constants(self.layer, self.plan, bias, unit))
+
+    def _clear(self) -> None:
+        """Start values, and behind them the sentinels of each page."""
+        for page in range(self.plan.acc_bytes):
+            start = f"{self.pages}+{256 * page}"
+            self.job.code.emit(f"""
+                ld hl,{start}
+                ld (hl),{0 if page else _MIDDLE}
+                ld de,{start}+1
+                ld bc,{self.columns.outputs}
+                ldir                        ; one too many: the sentinel's slot is next
+                dec de
+                ld a,0xff                   ; makes any addition carry
+                ld (de),a
+                inc de
+                xor a
+                ld (de),a
+            """)
+
+    def _scan(self) -> None:
+        """Walk the inputs; for each that is not zero, its column once per byte."""
+        out, layer = self.job.code, self.layer
+        wide = layer.input.dtype.size == 2
+        passes = 2 if wide or layer.input.dtype.signed else 1
+        out.emit(f"""
+            exx
+            ld hl,{tensor_symbol(layer.input)}
+            ld de,{self.label("starts")}
+            ld ix,{layer.input.count}
+        {self.label("column")}:
+            ld c,(hl)                   ; x
+            inc hl
+            {self._load_upper(wide)}
+            ld a,c
+            {"or b" if wide else "or a"}
+            jp nz,{self.label("active")}
+            inc de
+            inc de
+        {self.label("next")}:
+            dec ix
+            ld a,ixl
+            or ixh
+            jp nz,{self.label("column")}
+            jp {self.label("scanned")}
+        {self.label("active")}:
+            push bc
+            ld a,(de)
+            ld c,a
+            inc de
+            ld a,(de)
+            ld b,a
+            inc de
+            push bc
+            exx
+            pop de                      ; the column's lists
+            pop bc                      ; x
+        """)
+        for byte in range(passes):
+            self._pass(byte, last=byte == passes - 1)
+        out.emit(f"""
+            exx
+            jp {self.label("next")}
+        {self.label("scanned")}:
+            exx
+        """)
+
+    def _load_upper(self, wide: bool) -> str:
+        """The input's upper byte in B."""
+        if wide:
+            return "ld b,(hl)\ninc hl"
+        return "ld a,c\nrla\nsbc a,a\nld b,a" if self.layer.input.dtype.signed else ""
+
+    def _pass(self, byte: int, *, last: bool) -> None:
+        """Add a byte of the input, C or B, to that page, by both lists of the column."""
+        out = self.job.code
+        done = self.label(f"pass{byte}_done")
+        if byte == 0:
+            out.emit("ld a,c\nor a")
+        else:
+            out.emit("ld a,b\nor a\nld c,a")
+        out.emit(f"jp z,{done}")
+        if not last:
+            out.emit("push de\npush bc")
+        out.emit(f"ld h,({self.pages}+{256 * byte})>>8")
+        self._list(self.label(f"plus{byte}"), "add a,c", self.columns.plus_end, byte)
+        self._list(self.label(f"minus{byte}"), "sub c", self.columns.minus_end, byte)
+        if not last:
+            out.emit("pop bc\npop de")
+        out.emit(f"{done}:")
+
+    def _list(self, label: str, operation: str, end: int, byte: int) -> None:
+        """Add or subtract C at every output of a list."""
+        out = self.job.code
+        event = f"""
+            ld a,(de)                   ; output
+            inc de
+            ld l,a
+            ld a,(hl)
+            {operation}
+            jp c,{label}_carry
+            ld (hl),a
+        """
+        out.emit(f"""
+        {label}:
+            {event * _UNROLL}
+            jp {label}
+        {label}_carry:
+            ld b,a
+            ld a,l
+            cp {end}
+            jp z,{label}_end
+            ld (hl),b
+        """)
+        self._ripple(label, "inc" if operation.startswith("add") else "dec", byte)
+        out.emit(f"""
+            jp {label}
+        {label}_end:
+        """)
+
+    def _ripple(self, label: str, step: str, byte: int) -> None:
+        """Carry into the page above, and on while that one carries too; then back to this page."""
+        out = self.job.code
+        above = self.plan.acc_bytes - 1 - byte
+        for page in range(1, above + 1):
+            out.emit("inc h")
+            if page == above:
+                out.emit(f"{step} (hl)")
+            elif step == "inc":
+                out.emit(f"inc (hl)\njp nz,{label}_settled{page}")
+            else:
+                out.emit(f"ld a,(hl)\ndec (hl)\nor a\njp nz,{label}_settled{page}")
+        for page in range(above, 0, -1):
+            out.emit("dec h")
+            if page > 1:
+                out.emit(f"{label}_settled{page - 1}:")
+
+    def _finish(self) -> None:
+        """Requantize the block's accumulators; the output tensor is written in order."""
+        out, output = self.job.code, self.layer.output
+        loop = self.label("finish")
+        third = "inc h\nld a,(hl)" if self.plan.acc_bytes == 3 else ""
+        out.emit(f"""
+            ld ix,{self.label("outputs")}
+            ld iy,{tensor_symbol(output)}+{self.first * output.dtype.size}
+            ld hl,{self.pages}
+        {loop}:
+            push hl
+            ld e,(hl)
+            inc h
+            ld d,(hl)
+            {third}
+            ex de,hl
+        """)
+        requantize(out, loop, self.plan, self.layer)
+        store_output(out, output.dtype.size)
+        out.emit(f"""
+            ld de,{constants_size(self.plan)}
+            add ix,de
+            pop hl
+            inc l
+            ld a,l
+            cp {self.columns.outputs}
+            jp nz,{loop}
+        """)
