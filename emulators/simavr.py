@@ -85,6 +85,16 @@ class SimAvr:
         """For tables: `atmega328p (simavr 1.6)`."""
         return f"{self._mcu} (simavr {ffi.string(lib.SIMAVR_VERSION).decode()})"
 
+    @property
+    def flash_size(self) -> int:
+        """In bytes."""
+        return int(self._device.flash_size)
+
+    @property
+    def ram(self) -> range:
+        """The addresses of RAM, which begins above the I/O registers."""
+        return range(self._device.ram_start, self._device.ram_end + 1)
+
     def load(self, segments: Sequence[tuple[int, bytes]]) -> None:
         """Reset to a fresh part, EEPROM included, and program (byte address, bytes) into flash.
 
@@ -92,10 +102,10 @@ class SimAvr:
         segment outside flash.
         """
         for address, data in segments:
-            if address < 0 or address + len(data) > self._device.flash_size:
+            if address < 0 or address + len(data) > self.flash_size:
                 raise EmulatorError(
-                    f"{len(data)} bytes at {address:#x} do not fit the {self._device.flash_size} "
-                    f"bytes of flash of the {self._mcu}"
+                    f"{len(data)} bytes at {address:#x} do not fit the {self.flash_size} bytes of "
+                    f"flash of the {self._mcu}"
                 )
         lib.machine_erase(self._machine)
         for address, data in segments:
@@ -103,12 +113,12 @@ class SimAvr:
         lib.machine_decode(self._machine)
 
     def write(self, address: int, data: bytes) -> None:
-        """Write RAM, which begins above the I/O registers; EmulatorError outside it."""
+        """Write RAM; EmulatorError outside it."""
         self._check_ram(address, len(data))
         self._data[address : address + len(data)] = data
 
     def read(self, address: int, size: int) -> bytes:
-        """Read RAM, which begins above the I/O registers; EmulatorError outside it."""
+        """Read RAM; EmulatorError outside it."""
         self._check_ram(address, size)
         return bytes(self._data[address : address + size])
 
@@ -128,7 +138,7 @@ class SimAvr:
         value in between two writes to its halves does not count.
         """
         self._check_stack(stack, stack_floor)
-        if address % 2 or not 0 <= address < self._device.flash_size:
+        if address % 2 or not 0 <= address < self.flash_size:
             raise EmulatorError(f"no AVR instruction can begin at {address:#x}")
         if limit < 1:
             raise EmulatorError(f"a limit of {limit} cycles allows no instruction")
@@ -162,18 +172,17 @@ class SimAvr:
 
     def _profile(self, outcome: Any) -> Profile:
         """Copy the cost table, without the words that were not executed."""
-        words = self._device.flash_size // 2
+        words = self.flash_size // 2
         table = np.frombuffer(ffi.buffer(outcome.costs, 16 * words), dtype=np.uint64)
         counts, cycles = table.reshape(words, 2).T
         executed = np.flatnonzero(counts)
         return Profile((2 * executed).astype(np.uint32), counts[executed], cycles[executed])
 
     def _check_ram(self, address: int, size: int) -> None:
-        low, high = self._device.ram_start, self._device.ram_end
-        if size < 0 or address < low or address + size > high + 1:
+        if size < 0 or address < self.ram.start or address + size > self.ram.stop:
             raise EmulatorError(
                 f"{size} bytes at {address:#x} are outside the RAM of the {self._mcu}, "
-                f"{low:#x}-{high:#x}"
+                f"{self.ram[0]:#x}-{self.ram[-1]:#x}"
             )
 
     def _check_stack(self, stack: int, stack_floor: int) -> None:

@@ -15,7 +15,7 @@ _HERE = Path(__file__).resolve().parent
 
 
 def _pkg_config(option: str, default: str) -> str:
-    """What pkg-config says of simavr, or `default` without pkg-config or simavr's entry in it."""
+    """Ask pkg-config about simavr; `default` where it does not know."""
     tool = shutil.which("pkg-config")
     if tool is None:
         return default

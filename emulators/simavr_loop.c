@@ -98,6 +98,8 @@ machine *machine_open(const char *mcu)
         free(self);
         return NULL;
     }
+    if (avr->ioend == 0)
+        avr->ioend = 0x5f; /* missing for ATtiny13, whose reset would clear no register */
     avr_init(avr);
     self->avr = avr;
     self->run = avr->run;
@@ -286,29 +288,40 @@ static bool is_quiet(const avr_t *avr)
     return !((avr->state ^ cpu_Running) | avr->interrupt_state) && !avr->cycle_timers.timer;
 }
 
-/* The rest of avr_callback_run_raw. `*pc` is the next instruction's, and may become a vector's. */
-static enum stop housekeep(machine *self, uint32_t *pc)
+/* Serves an interrupt that is due; `*pc`, the next instruction's, becomes its vector's. */
+static void interrupt(avr_t *avr, uint32_t *pc)
+{
+    if (!avr->interrupt_state)
+        return;
+    avr->pc = *pc;
+    avr_service_interrupts(avr);
+    if (avr->pc != *pc)
+        avr->cycle += 2u + avr->address_size; /* simavr takes none */
+    *pc = avr->pc;
+}
+
+/* The rest of avr_callback_run_raw. STOP_RETURNED: go on at `*pc`. */
+static enum stop housekeep(machine *self, uint32_t *pc, uint64_t limit)
 {
     avr_t *avr = self->avr;
     if (avr->state == cpu_Stopped)
         return STOP_INVALID_OPCODE;
     if (avr->state == cpu_Crashed)
         return STOP_BAD_ACCESS;
-    if (avr->state == cpu_Sleeping && !avr->sreg[S_I])
-        return STOP_SLEEP;
-    const avr_cycle_timer_slot_t *timer = avr->cycle_timers.timer;
+    do {
+        const avr_cycle_timer_slot_t *timer = avr->cycle_timers.timer;
+        if (avr->state == cpu_Sleeping) {
+            if (!avr->sreg[S_I])
+                return STOP_SLEEP;
+            avr->cycle += 1 + avr_cycle_timer_process(avr);
+        } else if (timer && timer->when <= avr->cycle)
+            avr_cycle_timer_process(avr);
+        if (avr->run != self->run)
+            return STOP_WATCHDOG;
+        interrupt(avr, pc);
+    } while (avr->state == cpu_Sleeping && avr->cycle < limit);
     if (avr->state == cpu_Sleeping)
-        avr->cycle += 1 + avr_cycle_timer_process(avr);
-    else if (timer && timer->when <= avr->cycle)
-        avr_cycle_timer_process(avr);
-    if (avr->run != self->run)
-        return STOP_WATCHDOG;
-    avr->pc = *pc;
-    if (avr->interrupt_state)
-        avr_service_interrupts(avr);
-    if (avr->pc != *pc)
-        avr->cycle += 2u + avr->address_size; /* an interrupt's entry; simavr takes none */
-    *pc = avr->pc;
+        avr->cycle = limit; /* it would sleep on */
     return STOP_RETURNED;
 }
 
@@ -363,7 +376,7 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
             }
         }
         if (RARELY(!is_quiet(avr))) {
-            stop = housekeep(self, &pc);
+            stop = housekeep(self, &pc, limit);
             if (stop == STOP_INVALID_OPCODE) {
                 pc = last;
                 break; /* not executed, so not counted */
