@@ -138,20 +138,18 @@ class SimAvr:
         value in between two writes to its halves does not count.
         """
         self._check_stack(stack, stack_floor)
-        if address % 2 or not 0 <= address < self.flash_size:
-            raise EmulatorError(f"no AVR instruction can begin at {address:#x}")
+        for pc in (address, *marks):
+            self._check_pc(pc)
+        for mark in marks:
+            if not lib.machine_is_code(self._machine, mark):
+                raise EmulatorError(f"the mark {mark:#x} is not the address of loaded code")
         if limit < 1:
             raise EmulatorError(f"a limit of {limit} cycles allows no instruction")
         request = ffi.new("struct request *", (address, stack, stack_floor, limit, profile))
         outcome = ffi.new("struct outcome *")
-        try:
-            for mark in marks:
-                if mark % 2 or mark < 0 or not lib.machine_set_mark(self._machine, mark):
-                    raise EmulatorError(f"the mark {mark:#x} is not the address of loaded code")
-            stop = lib.machine_call(self._machine, request, outcome)
-        finally:
-            for mark in marks:
-                lib.machine_clear_mark(self._machine, mark)
+        self._set_marks(marks, wanted=True)
+        stop = lib.machine_call(self._machine, request, outcome)
+        self._set_marks(marks, wanted=False)
         if stop == lib.STOP_NO_MEMORY:
             raise MemoryError("too many marks were hit")
         return CallResult(
@@ -177,6 +175,14 @@ class SimAvr:
         counts, cycles = table.reshape(words, 2).T
         executed = np.flatnonzero(counts)
         return Profile((2 * executed).astype(np.uint32), counts[executed], cycles[executed])
+
+    def _set_marks(self, marks: Sequence[int], *, wanted: bool) -> None:
+        for mark in marks:
+            lib.machine_set_mark(self._machine, mark, wanted)
+
+    def _check_pc(self, pc: int) -> None:
+        if pc % 2 or not 0 <= pc < self.flash_size:
+            raise EmulatorError(f"no instruction of the {self._mcu} can begin at {pc:#x}")
 
     def _check_ram(self, address: int, size: int) -> None:
         if size < 0 or address < self.ram.start or address + size > self.ram.stop:

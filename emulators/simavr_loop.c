@@ -243,17 +243,15 @@ void machine_decode(machine *self)
         word += self->kinds[word] & PLAIN ? flag_torn_sp(self, word) : 1;
 }
 
-bool machine_set_mark(machine *self, uint32_t pc)
+bool machine_is_code(const machine *self, uint32_t pc)
 {
-    if (pc / 2 >= self->flash_words || !(self->kinds[pc / 2] & PLAIN))
-        return false;
-    self->kinds[pc / 2] |= MARK;
-    return true;
+    return self->kinds[pc / 2] & PLAIN;
 }
 
-void machine_clear_mark(machine *self, uint32_t pc)
+void machine_set_mark(machine *self, uint32_t pc, bool wanted)
 {
-    self->kinds[pc / 2] &= (uint8_t)~MARK;
+    uint8_t *kind = &self->kinds[pc / 2];
+    *kind = wanted ? *kind | MARK : *kind & ~MARK;
 }
 
 /* ---- running ----------------------------------------------------------------------------- */

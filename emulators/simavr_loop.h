@@ -73,9 +73,9 @@ void machine_decode(machine *self);
 /* The data space; the caller checks the bounds. */
 uint8_t *machine_data(machine *self);
 
-/* False if `pc` is not code. */
-bool machine_set_mark(machine *self, uint32_t pc);
-void machine_clear_mark(machine *self, uint32_t pc);
+/* `pc` is within flash. Only code may have a mark. */
+bool machine_is_code(const machine *self, uint32_t pc);
+void machine_set_mark(machine *self, uint32_t pc, bool wanted);
 
 enum stop machine_call(machine *self, const struct request *request, struct outcome *outcome);
 
