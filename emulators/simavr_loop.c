@@ -260,9 +260,7 @@ void machine_set_mark(machine *self, uint32_t pc, bool wanted)
 
 static uint16_t read_sp(const uint8_t *data)
 {
-    uint16_t sp;
-    memcpy(&sp, data + R_SPL, sizeof sp); /* AVR and every supported host are little-endian */
-    return sp;
+    return (uint16_t)(data[R_SPL] | data[R_SPH] << 8);
 }
 
 static void log_mark(machine *self, uint32_t pc, uint64_t cycle)
@@ -374,7 +372,9 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
             }
         }
         if (RARELY(!is_quiet(avr))) {
-            stop = housekeep(self, &pc, limit);
+            uint32_t next = pc; /* pc itself stays in a register */
+            stop = housekeep(self, &next, limit);
+            pc = next;
             if (stop == STOP_INVALID_OPCODE) {
                 pc = last;
                 break; /* not executed, so not counted */
