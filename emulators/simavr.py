@@ -11,7 +11,7 @@ from __future__ import annotations
 import weakref
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -34,6 +34,8 @@ MCUS = (
     "attiny85",
     "attiny2313",
 )
+
+LIBRARY_VERSION: Final = ffi.string(lib.SIMAVR_VERSION).decode()
 
 _REASONS = {
     lib.STOP_RETURNED: StopReason.RETURNED,
@@ -83,7 +85,7 @@ class SimAvr:
     @property
     def name(self) -> str:
         """For tables: `atmega328p (simavr 1.6)`."""
-        return f"{self._mcu} (simavr {ffi.string(lib.SIMAVR_VERSION).decode()})"
+        return f"{self._mcu} (simavr {LIBRARY_VERSION})"
 
     @property
     def flash_size(self) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emulators.base import CallResult
+from emulators.base import CallResult, EmulatorError
+from kernels.errors import CompilerError
+from models.errors import ModelError
 
 
 class HarnessError(Exception):
@@ -42,3 +44,7 @@ class Mismatch(HarnessError):
             f"emulator, {where.want} in the reference"
         )
         self.where = where
+
+
+KNOWN_ERRORS = (CompilerError, EmulatorError, HarnessError, ModelError)
+"""What users can cause: shown as one line. Anything else is a defect, shown with its traceback."""

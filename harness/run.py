@@ -66,6 +66,11 @@ class Runner:
             raise RunFailed(name, result, self.program.image.place(result.pc))
         return Run(self._outputs(), result.cycles, self._layer_cycles(result), result.stack_peak)
 
+    def predict(self, inputs: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The first element of the graph's last output, int64 (n,), for each of n inputs."""
+        output = self.program.graph.outputs[-1]
+        return np.array([self.infer(x).outputs[output].flat[0] for x in inputs], np.int64)
+
     def _outputs(self) -> dict[str, NDArray[np.int64]]:
         outputs = {}
         for name in self.program.graph.outputs:

@@ -36,10 +36,10 @@ class Unsupported(CompilerError):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Bytes that one part of a program needs of a memory."""
+    """Bytes that one part of a program needs; layer is None for what all layers share."""
 
     part: str
-    memory: str
+    layer: str | None
     size: int
 
 

@@ -36,7 +36,7 @@ class Reference:
 class Model:
     """A model that can be compiled, run and compared.
 
-    graph: ends in an Argmax; its one output, uint8 (1,), is the predicted class.
+    graph: its outputs are the logits and, last, their Argmax: uint8 (1,), the predicted class.
     inputs: what benchmarks run, integers (n, *input shape).
     labels: the right class of each of `inputs`, int64 (n,); None where there is none.
     evaluation: the labelled set that accuracy is of; may be far larger than `inputs`.
@@ -59,7 +59,7 @@ class Model:
 
 def predict(graph: Graph, inputs: NDArray[Any]) -> NDArray[np.int64]:
     """The predicted class of each input, int64 (n,); inputs are integers (n, *shape)."""
-    (output,) = graph.outputs
+    output = graph.outputs[-1]
     parts = [
         reference.run(graph, inputs[start : start + BATCH])[output].reshape(-1)
         for start in range(0, len(inputs), BATCH)

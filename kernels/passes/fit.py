@@ -11,8 +11,8 @@ from kernels.target import Target
 
 def check_fit(target: Target, parts: Sequence[Part], arena: Arena) -> None:
     """Raise DoesNotFit, with the needs of every part, for the first memory that is too small."""
-    image = [Need(part.name, "code", part.size) for part in parts]
-    data = [Need("arena", "data", arena.size), Need("stack", "data", target.stack_reserve)]
+    image = [Need(part.name, part.layer, part.size) for part in parts]
+    data = [Need("arena", None, arena.size), Need("stack", None, target.stack_reserve)]
     if target.unified:
         _check(target, "memory", image + data, target.data.size)
         return

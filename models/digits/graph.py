@@ -39,7 +39,7 @@ def build_graph(name: str, layers: Sequence[QuantizedLayer]) -> Graph:
         source = output
     digit = Tensor("digit", (1,), UINT8)
     nodes.append(Argmax("argmax", source, digit))
-    graph = Graph(name, PIXELS_TENSOR, tuple(nodes), (digit.name,))
+    graph = Graph(name, PIXELS_TENSOR, tuple(nodes), (source.name, digit.name))
     verify(graph)
     return graph
 

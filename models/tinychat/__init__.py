@@ -12,20 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels.ir import Graph
+from models.model import predict
 from models.tinychat import chat, dataset, weights
-from models.tinychat.chat import Reply
+from models.tinychat.chat import Predictor, Reply
 from models.tinychat.dataset import Pair, TeacherForced
 from models.tinychat.graph import build_graph
 from models.tinychat.weights import Weights
 
-__all__ = ["Pair", "Reply", "TeacherForced", "Tinychat", "Weights", "load_tinychat"]
+__all__ = ["Pair", "Predictor", "Reply", "TeacherForced", "Tinychat", "Weights", "load_tinychat"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +51,13 @@ class Tinychat:
         """Every character of the data as an example."""
         return dataset.teacher_forced(self.pairs, self.weights.charset)
 
-    def replies(self, queries: Sequence[str]) -> list[Reply]:
-        """Reply to queries; InputRefused for one that cannot be encoded."""
-        return chat.replies(self.graph, self.weights.charset, queries)
+    def replies(self, queries: Sequence[str], predictor: Predictor | None = None) -> list[Reply]:
+        """Reply to queries, by the numpy reference or whatever else predicts characters.
+
+        Raises InputRefused for a query that cannot be encoded.
+        """
+        by_reference = partial(predict, self.graph)
+        return chat.replies(predictor or by_reference, self.weights.charset, queries)
 
     def free_running(self, count: int) -> NDArray[np.uint8]:
         """All inputs, uint8 (n, 256), of the replies to the first `count` queries of the data."""

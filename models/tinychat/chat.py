@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.ir import Graph
-from models.model import predict
 from models.tinychat import encoder
 
 MAX_REPLY = 50
@@ -29,8 +27,12 @@ class Reply:
     outputs: NDArray[np.int64]
 
 
-def replies(graph: Graph, charset: str, queries: Sequence[str]) -> list[Reply]:
-    """Reply to each query by the numpy reference; all of them advance together.
+Predictor = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
+"""Counts, uint8 (n, 256), to indices of characters, int64 (n,)."""
+
+
+def replies(predictor: Predictor, charset: str, queries: Sequence[str]) -> list[Reply]:
+    """Reply to each query by what predicts characters; all of them advance together.
 
     A reply ends at the charset's last character, which is not printed, or after 50.
     Raises InputRefused for a query that cannot be encoded.
@@ -47,7 +49,7 @@ def replies(graph: Graph, charset: str, queries: Sequence[str]) -> list[Reply]:
             break
         contextual = encoder.context_counts(contexts[open_])
         x = np.concatenate([counts[open_], contextual], axis=1)
-        characters = predict(graph, x)
+        characters = predictor(x)
         for row, query in enumerate(open_):
             inputs[query].append(x[row])
             outputs[query].append(int(characters[row]))

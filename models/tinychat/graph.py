@@ -48,7 +48,7 @@ def build_graph(weights: Weights) -> Graph:
         source = output
     character = Tensor("character", (1,), UINT8)
     nodes.append(Argmax("argmax", source, character))
-    graph = Graph("tinychat", counts, tuple(nodes), (character.name,))
+    graph = Graph("tinychat", counts, tuple(nodes), (source.name, character.name))
     verify(graph)
     return graph
 

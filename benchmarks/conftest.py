@@ -1,0 +1,62 @@
+"""Options and fixtures of the project's own benchmarks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.errors import KNOWN_ERRORS
+from harness.pytest_plugin import SESSION, one_line
+from models import Model, load
+
+_DATA_FREE = "tinychat is not measured: give --z80ai PATH or set TRUECYCLE_Z80AI"
+_TINYCHAT = pytest.StashKey[Model]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--z80ai",
+        metavar="PATH",
+        help="folder of z80ai's tinychat: model.npz and training-data.txt.gz "
+        "(default: $TRUECYCLE_Z80AI)",
+    )
+
+
+def _folder(config: pytest.Config) -> str | None:
+    return config.getoption("--z80ai") or os.environ.get("TRUECYCLE_Z80AI")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    folder = _folder(config)
+    if folder is None:
+        config.stash[SESSION].notes.append(_DATA_FREE)
+        return
+    try:
+        config.stash[_TINYCHAT] = load("tinychat", Path(folder))
+    except KNOWN_ERRORS as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave tinychat out where its files are not at hand; the summary says so."""
+    missing = _TINYCHAT not in config.stash
+    return True if missing and collection_path.name.startswith("test_tinychat") else None
+
+
+@pytest.fixture
+def tinychat(request: pytest.FixtureRequest) -> Model:
+    return request.config.stash[_TINYCHAT]
+
+
+@pytest.fixture
+def tinychat_folder(request: pytest.FixtureRequest) -> Path:
+    folder = _folder(request.config)
+    assert folder is not None
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def digits() -> Model:
+    return one_line(lambda: load("digits-int8"))

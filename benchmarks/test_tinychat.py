@@ -1,0 +1,39 @@
+"""z80ai's tinychat: free-running replies to the first 100 unique queries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.pytest_plugin import Cycles
+from harness.run import Runner
+from kernels.compile import compile_graph
+from kernels.target import find_target
+from models import Model
+from models.tinychat import load_tinychat
+
+
+@pytest.mark.parametrize("target", ["mega", "cpm"])
+def test_tinychat(cycles: Cycles, tinychat: Model, target: str) -> None:
+    cycles.measure(tinychat, target).check()
+
+
+@pytest.mark.parametrize("target", ["mega", "cpm"])
+def test_replies(cycles: Cycles, tinychat_folder: Path, target: str) -> None:
+    """The emulated network talks by itself: each character it gives is in its next input."""
+    chat = load_tinychat(tinychat_folder)
+    queries = chat.queries[:10]
+    runner = Runner(compile_graph(chat.graph, find_target(target)))
+    emulated = [reply.text for reply in chat.replies(queries, runner.predict)]
+    lines = [f"  {query:24} {text}" for query, text in zip(queries, emulated, strict=True)]
+    cycles.note("\n".join([f"tinychat on {target}, the first 10 replies:", *lines]))
+    assert emulated == [reply.text for reply in chat.replies(queries)]
+
+
+@pytest.mark.parametrize("target", ["uno"])
+def test_verdict(cycles: Cycles, tinychat: Model, target: str) -> None:
+    """Index lists alone do not bring it into an UNO; the table says what each layer needs."""
+    misfit = cycles.measure(tinychat, target).misfit
+    assert misfit is not None
+    assert misfit.needed == sum(need.size for need in misfit.needs) > misfit.available

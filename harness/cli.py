@@ -1,0 +1,141 @@
+"""The command `truecycle`: the harness without pytest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from harness.errors import KNOWN_ERRORS
+from harness.measure import measure
+from harness.run import DEFAULT_LIMIT
+from harness.store import write_csv, write_json
+from harness.table import render_tables
+from kernels.target import find_target, targets
+from models import catalog, load, train
+from models.training import TrainingStep
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Cycle-accurate, emulator-backed benchmarks of compressed neural networks.",
+)
+console = Console()
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", "--z80ai", help="Folder with the model's files.")
+]
+
+
+@app.command()
+def bench(
+    model: Annotated[str, typer.Argument(help="A model; `truecycle models` lists them.")],
+    target: Annotated[
+        list[str] | None, typer.Option(help="A target; may be repeated. Default: all targets.")
+    ] = None,
+    data: DataOption = None,
+    inputs: Annotated[int | None, typer.Option(min=1, help="Run only the first N inputs.")] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Cycles after which an inference is given up.")
+    ] = DEFAULT_LIMIT,
+    encoding: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LAYER=NAME", help="A layer's weight encoding; may be repeated."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the records as JSON.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the records as CSV.")] = None,
+) -> None:
+    """Measure a model on targets: cycles, latency, flash, SRAM, accuracy.
+
+    Exits with 1 where a program does not fit or is not bit-exact.
+    """
+    chosen = [find_target(name) for name in target or targets()]
+    loaded = load(model, data)
+    if inputs:
+        labels = None if loaded.labels is None else loaded.labels[:inputs]
+        loaded = replace(loaded, inputs=loaded.inputs[:inputs], labels=labels)
+    encodings = dict(_parse_encoding(text) for text in encoding or ())
+    accuracy = loaded.reference.accuracy()
+    results = [
+        measure(
+            loaded, one, encodings=encodings, limit=limit, reference_accuracy=lambda _: accuracy
+        )
+        for one in chosen
+    ]
+    width = console.width if console.is_terminal else 170
+    typer.echo(render_tables(results, width, color=console.is_terminal), nl=False)
+    records = [record for result in results for record in result.records]
+    if json:
+        write_json(json, records)
+    if csv:
+        write_csv(csv, records)
+    if not all(result.bit_exact for result in results):
+        raise typer.Exit(1)
+
+
+@app.command("train")
+def train_command(
+    model: Annotated[str, typer.Argument(help="What to train, for example `digits`.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="The checkpoint to write. Default: the project's own.")
+    ] = None,
+) -> None:
+    """Train a checkpoint from nothing."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(model)
+
+        def step(now: TrainingStep) -> None:
+            text = f"{model} epoch {now.epoch} loss {now.loss:.4f}"
+            progress.update(task, total=now.epochs, completed=now.epoch, description=text)
+
+        report = train(model, seed, out, step)
+    for what, value in report.accuracies.items():
+        typer.echo(f"{value:7.2%}  {what}")
+    typer.echo(f"wrote {report.path}")
+
+
+@app.command("models")
+def models_command() -> None:
+    """List the models, and what each needs from outside the project."""
+    for entry in catalog():
+        need = (
+            f"  (needs {entry.data.contents}: --data or {entry.data.variable})"
+            if (entry.data)
+            else ""
+        )
+        typer.echo(f"{entry.name:16} {entry.title}{need}")
+
+
+@app.command("targets")
+def targets_command() -> None:
+    """List the targets: clock, code memory, data memory, and where the figures are from."""
+    for target in targets().values():
+        typer.echo(
+            f"{target.name:6} {target.title}: {target.clock_hz / 1e6:g} MHz, "
+            f"code {target.code.size:,} bytes at {target.code.origin:#x}, "
+            f"data {target.data.size:,} bytes at {target.data.origin:#x} ({target.source})"
+        )
+
+
+def _parse_encoding(text: str) -> tuple[str, str]:
+    layer, equals, name = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r} is not LAYER=NAME")
+    return layer, name
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; an error that the project foresees is one line and exit code 1."""
+    try:
+        app(arguments)
+    except KNOWN_ERRORS as error:
+        typer.echo(f"truecycle: {error}", err=True)
+        sys.exit(1)

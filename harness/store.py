@@ -1,0 +1,72 @@
+"""Records to files: JSON with schema, commit and tool versions, and CSV."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from emulators.simavr import LIBRARY_VERSION
+from harness.record import SCHEMA, Record
+from kernels import toolchain
+
+_PACKAGES = ("truecycle", "numpy", "torch", "z80")
+
+
+def write_json(path: Path, records: Sequence[Record]) -> None:
+    """One object: `schema`, `created`, `commit`, `tools` and `records`.
+
+    Only `created` differs between two runs of the same code with the same tools.
+    """
+    document = {
+        "schema": SCHEMA,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "tools": tools(),
+        "records": [record.flat() for record in records],
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, records: Sequence[Record]) -> None:
+    """A row per record, with schema, commit and tools as its last columns."""
+    table = pd.DataFrame([record.flat() for record in records], columns=list(_fields()))
+    for column, kind in _fields().items():
+        if "int" in kind:
+            table[column] = table[column].astype("Int64")
+    table["schema"] = SCHEMA
+    table["commit"] = commit()
+    table["tools"] = " ".join(f"{name}={number}" for name, number in tools().items())
+    table.to_csv(path, index=False)
+
+
+def commit() -> str | None:
+    """The commit checked out in the current folder, with `+` if files differ; None outside git."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def tools() -> dict[str, str]:
+    """Versions of everything that can change a figure."""
+    found = {"python": platform.python_version(), "simavr": LIBRARY_VERSION}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # used from a source tree that is not installed
+            continue
+    return found | toolchain.versions()
+
+
+def _fields() -> dict[str, Any]:
+    return {name: field.type for name, field in Record.__dataclass_fields__.items()}
