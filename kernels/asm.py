@@ -360,11 +360,20 @@ def _explain(isa: Isa, mnemonic: str, operands: tuple[str, ...]) -> _IllegalErro
         return _IllegalError(f"unknown instruction {mnemonic}", legal)
     nearest = sorted(forms, key=lambda form: _fit(isa, form, operands), reverse=True)
     legal = tuple(dict.fromkeys(isa.describe(form) for form in nearest))[:4]
+    best = [
+        form for form in nearest if _fit(isa, form, operands) == _fit(isa, nearest[0], operands)
+    ]
+    if len({form.operands for form in best}) > 1 and len(best[0].operands) == len(operands):
+        return _IllegalError(f"no form of {mnemonic} takes {isa.separator.join(operands)}", legal)
+    return _IllegalError(_reason(isa, nearest[0], operands), legal)
+
+
+def _reason(isa: Isa, form: Form, operands: tuple[str, ...]) -> str:
     try:
-        _match(isa, nearest[0], operands)
+        _match(isa, form, operands)
     except _IllegalError as error:
-        return _IllegalError(error.reason, legal)
-    return _IllegalError(f"{mnemonic} needs {nearest[0].feature}, which the device lacks", legal)
+        return error.reason
+    return f"{form.mnemonic} needs {form.feature}, which the device lacks"
 
 
 def _fit(isa: Isa, form: Form, operands: tuple[str, ...]) -> tuple[bool, int]:
