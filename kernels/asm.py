@@ -552,8 +552,8 @@ class Assembly:
     def emit(self, source: str) -> Block:
         """Check a block of lines and add it; AsmError, with nothing added, if one is illegal.
 
-        Empty lines inside the block are kept. Lines of spaces alone are dropped: they are what an
-        empty interpolation leaves behind.
+        Empty lines are kept, but for those above the first line. Lines of spaces alone are dropped:
+        they are what an empty interpolation leaves behind.
         """
         rows = [(n, row) for n, row in enumerate(source.splitlines(), 1) if row.strip() or not row]
         while rows and not rows[0][1]:
