@@ -3,15 +3,15 @@
     models.names()                          every model's name
     models.load("digits-int8")              a Model: integer graph, inputs, labels, reference
     models.load("tinychat", data=folder)    one that needs files from outside the project
-    models.training.train("digits", seed=0) a checkpoint from nothing
+    models.train("digits", seed=0)          a checkpoint from nothing
 
 Importing this package, listing names and loading an integer graph do not import torch.
 """
 
 from models.errors import DataNeeded, InputRefused, ModelError, ModelFileError, UnknownModel
 from models.model import Evaluation, Model, Reference, accuracy, predict
-from models.registry import DataFolder, Entry, catalog, load, names
-from models.training import Progress, TrainingReport, TrainingStep, train
+from models.registry import DataFolder, Entry, catalog, load, names, train
+from models.training import Progress, TrainingReport, TrainingStep
 
 __all__ = [
     "DataFolder",

@@ -100,7 +100,7 @@ class ArrayFile:
         if name not in self._members:
             raise ModelFileError(self.path, name, "is missing")
         with refusing(self.path, name, "expected an undamaged entry"):
-            data = self._zip.read(self._members[name])
+            data = self._unpack(self._members[name])
         with refusing(self.path, name, "expected a plain .npy array"):
             shape, dtype, offset = _npy_header(data)
         problem = "holds pickled objects" if dtype.hasobject else spec.problem(dtype, shape)
@@ -114,6 +114,11 @@ class ArrayFile:
             raise ModelFileError(self.path, name, problem)
         array.setflags(write=False)
         return array
+
+    def _unpack(self, info: zipfile.ZipInfo) -> bytes:
+        with self._zip.open(info) as stream:
+            # Without a length, zipfile would first unpack all there is, whatever was declared.
+            return stream.read(info.file_size + 1)
 
     def _checked_members(self) -> dict[str, zipfile.ZipInfo]:
         infos = self._zip.infolist()

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from models.errors import DataNeeded, UnknownModel
+from models.errors import DataNeeded, ModelError, UnknownModel
 from models.model import Model
-from models.training import Trainer
+from models.training import Progress, Trainer, TrainingReport
+
+MAX_SEED = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,26 @@ def trainers() -> dict[str, Trainer]:
     """Every registered trainer by name."""
     _discover()
     return {name: _trainers[name] for name in sorted(_trainers)}
+
+
+def train(
+    name: str, seed: int = 0, out: Path | None = None, progress: Progress = lambda _: None
+) -> TrainingReport:
+    """Train and write a checkpoint; on one machine the same seed gives the same bytes.
+
+    out: the file to write; None replaces the checkpoint that the project ships.
+
+    Raises UnknownModel where nothing of that name can be trained, ModelError for a seed or an
+    `out` that cannot be.
+    """
+    known = trainers()
+    if name not in known:
+        raise UnknownModel(name, known)
+    if not 0 <= seed <= MAX_SEED:
+        raise ModelError(f"seed {seed} is outside [0, {MAX_SEED}]")
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise ModelError(f"{out} cannot be written: give a file in an existing folder")
+    return known[name](seed, out, progress)
 
 
 @cache

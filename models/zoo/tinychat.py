@@ -9,7 +9,7 @@ from models.registry import DataFolder, register
 from models.tinychat import dataset, load_tinychat, weights
 
 NAME = "tinychat"
-TITLE = "tinychat 256-256-192-128-40, weights in -2..1 (HarryR/z80ai)"
+TITLE = "tinychat of HarryR/z80ai, weights in -2..1"
 DATA = DataFolder(f"z80ai's tinychat files {weights.FILE} and {dataset.FILE}", "TRUECYCLE_Z80AI")
 BENCHMARK_QUERIES = 100
 
@@ -26,10 +26,11 @@ def load(folder: Path) -> Model:
 
         return float_accuracy(chat.weights, examples.inputs, examples.labels)
 
+    sizes = "-".join(str(tensor.count) for tensor in list(chat.graph.tensors.values())[:-1])
     blind = dataset.query_blind_accuracy(chat.pairs)
     return Model(
         name=NAME,
-        title=TITLE,
+        title=f"{TITLE}, {sizes}",
         graph=chat.graph,
         inputs=chat.free_running(BENCHMARK_QUERIES),
         labels=None,
