@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ MAX_WEIGHT = 127
 MAX_MULTIPLIER = 255
 _MOST_LEVELS_LOST = 2.0
 _MOST_MULTIPLIER_BITS_LOST = 4
-_SMALLEST_CHANNEL = 1e-3
+_LARGEST_SHIFT = 24
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,21 +51,26 @@ def quantize_layer(
     """Quantize float weights (out, in) and bias (out,).
 
     peak: the largest output that must be represented, `levels` steps from zero.
+
+    Raises ValueError for a layer that is zero throughout, or a bias beyond 32 bits.
     """
     w = weights.astype(np.float64)
-    largest = np.abs(w).max(axis=1)
-    # A channel with hardly any weight would need a multiplier of zero.
-    largest = np.maximum(largest, largest.max() * _SMALLEST_CHANNEL)
-    least_scale = largest / MAX_WEIGHT
+    least_scale = np.abs(w).max(axis=1) / MAX_WEIGHT
+    if peak <= 0 or not least_scale.any():
+        raise ValueError("a layer whose weights or outputs are all zero has no scale")
     shift, scale = _choose_shift(float(least_scale.max()) * input_scale, peak / levels)
     factor = least_scale * input_scale / scale
+    # At least 1, also for a channel that has no weights.
     multiplier = np.clip(np.ceil(factor * 2.0**shift), 1, MAX_MULTIPLIER)
     weight_scale = multiplier * scale / (2.0**shift * input_scale)
     quantized = np.rint(w / weight_scale[:, None]).clip(-MAX_WEIGHT, MAX_WEIGHT)
+    quantized_bias = np.rint(bias.astype(np.float64) / (weight_scale * input_scale)).astype(
+        np.int64
+    )
     return QuantizedLayer(
-        weights=frozen_array(quantized, np.int8).astype(np.int8),
-        bias=np.rint(bias.astype(np.float64) / (weight_scale * input_scale)).astype(np.int32),
-        multiplier=multiplier.astype(np.uint8),
+        weights=cast("NDArray[np.int8]", frozen_array(quantized, np.int8)),
+        bias=cast("NDArray[np.int32]", frozen_array(quantized_bias, np.int32)),
+        multiplier=cast("NDArray[np.uint8]", frozen_array(multiplier, np.uint8)),
         shift=shift,
         scale=scale,
     )
@@ -77,7 +83,8 @@ def _choose_shift(step: float, scale: float) -> tuple[int, float]:
     bytes costs an 8-bit CPU nothing, so the next multiple of 8 is taken where it costs little:
     up, by a coarser output (at most half of its levels), or down, by smaller multipliers.
     """
-    exact = max(0, math.floor(math.log2(MAX_MULTIPLIER * scale / step)))
+    exact = math.floor(math.log2(MAX_MULTIPLIER * scale / step))
+    exact = min(max(0, exact), _LARGEST_SHIFT)
     up, down = -(-exact // 8) * 8, exact // 8 * 8
     coarser = step * 2.0**up / MAX_MULTIPLIER
     if coarser <= scale * _MOST_LEVELS_LOST:

@@ -227,12 +227,27 @@ def test_bad_gzip(tmp_path: Path) -> None:
         b"hello": "expected undamaged gzip",
         whole[:12] + b"\xff\xff" + whole[14:]: "expected undamaged gzip",
         gzip.compress(b"\xff\xfe"): "expected UTF-8 text",
-        gzip.compress(bytes(1 << 20)): "unpacks to more than 1,000 bytes",
     }
     for data, message in cases.items():
         path.write_bytes(data)
         with pytest.raises(ModelFileError, match=message):
             read_gzip_text(path, limit=1000)
+
+
+def test_a_gzip_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
+    path = tmp_path / "text.gz"
+    path.write_bytes(gzip.compress(bytes(32 << 20)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFileError, match="unpacks to more than 1,000 bytes"):
+            read_gzip_text(path, limit=1000)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_gzip_text_may_have_exactly_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "text.gz"
     path.write_bytes(gzip.compress(b"good"))
     assert read_gzip_text(path, limit=4) == "good"
 

@@ -44,9 +44,9 @@ def test_two_models_of_one_name_are_refused() -> None:
 
 
 @pytest.mark.parametrize("seed", [-1, 1 << 32])
-def test_bad_seeds(seed: int) -> None:
+def test_bad_seeds(tmp_path: Path, seed: int) -> None:
     with pytest.raises(ModelError, match=f"seed {seed} is outside"):
-        models.train("digits", seed=seed)
+        models.train("digits", seed=seed, out=tmp_path / "digits.npz")
 
 
 def test_an_unwritable_place_is_refused_before_training(tmp_path: Path) -> None:

@@ -53,6 +53,10 @@ def test_multipliers_have_eight_bits_and_outputs_reach_the_peak(peak: float) -> 
         (32768.0, 16, 255, 2.0),  # half of the output's levels
         (40000.0, 16, 255, 65536 / 40000),
         (65536.0, 16, 255, 1.0),
+        (2.0**23, 24, 255, 2.0),
+        (2.0**40, 24, 1, 1.0),
+        (1.0, 0, 255, 1.0),
+        (0.1, 0, 255, 10.0),
     ],
 )
 def test_a_shift_by_whole_bytes_is_preferred(
@@ -72,3 +76,15 @@ def test_a_channel_without_weights_is_a_constant() -> None:
     assert layer.multiplier[1] >= 1
     constant = layer.bias[1] * int(layer.multiplier[1]) / 2.0**layer.shift * layer.scale
     assert constant == pytest.approx(0.25, rel=0.01)
+
+
+def test_a_layer_that_is_zero_throughout_is_refused() -> None:
+    with pytest.raises(ValueError, match="all zero"):
+        quantize_layer(np.zeros((2, 3)), np.ones(2), INPUT_SCALE, 1.0, 255)
+    with pytest.raises(ValueError, match="all zero"):
+        quantize_layer(np.ones((2, 3)), np.ones(2), INPUT_SCALE, 0.0, 255)
+
+
+def test_a_bias_beyond_32_bits_is_refused() -> None:
+    with pytest.raises(ValueError, match="do not fit int32"):
+        quantize_layer(np.full((1, 1), 1e-6), np.ones(1) * 1e6, INPUT_SCALE, 1.0, 255)
