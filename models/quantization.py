@@ -6,7 +6,7 @@ Weights are symmetric int8, with one scale per output channel. A channel's scale
 
 for an integer multiplier in [1, 255], so that requantizing by `multiplier / 2**shift` is the real
 factor, not an approximation of it. The multiplier is rounded up, hence weights stay in
-[-127, 127]; with multipliers near 255 that costs under one percent of their range.
+[-127, 127]; that costs a channel under 1 / multiplier of its range.
 """
 
 from __future__ import annotations
@@ -64,9 +64,8 @@ def quantize_layer(
     multiplier = np.clip(np.ceil(factor * 2.0**shift), 1, MAX_MULTIPLIER)
     weight_scale = multiplier * scale / (2.0**shift * input_scale)
     quantized = np.rint(w / weight_scale[:, None]).clip(-MAX_WEIGHT, MAX_WEIGHT)
-    quantized_bias = np.rint(bias.astype(np.float64) / (weight_scale * input_scale)).astype(
-        np.int64
-    )
+    accumulator_scale = weight_scale * input_scale
+    quantized_bias = np.rint(bias.astype(np.float64) / accumulator_scale).astype(np.int64)
     return QuantizedLayer(
         weights=cast("NDArray[np.int8]", frozen_array(quantized, np.int8)),
         bias=cast("NDArray[np.int32]", frozen_array(quantized_bias, np.int32)),

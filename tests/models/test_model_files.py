@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CHARSET, ChatFolder, chat_arrays
+from synthetic_chat import CHARSET, ChatFolder, chat_arrays
 
 from models import files
 from models.errors import ModelFileError

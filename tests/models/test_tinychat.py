@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CHARSET, ChatFolder
+from synthetic_chat import CHARSET, ChatFolder
 
 import models
 from kernels import ir, reference
