@@ -14,9 +14,10 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from kernels.asm import Assembly, Isa
+from kernels.asm import Assembly
 from kernels.errors import Unsupported
 from kernels.ir import Node, Range, Tensor
+from kernels.isa import Isa
 from kernels.target import Target
 
 

@@ -119,7 +119,8 @@ def frozen_array(values: NDArray[Any] | Sequence[int], dtype: type[ScalarT]) -> 
     source = np.asarray(values)
     if source.dtype.kind == "f" and not np.all(np.isfinite(source)):
         raise ValueError("an array holds NaN or infinity")
-    array = source.astype(dtype)
+    with np.errstate(invalid="ignore"):
+        array = source.astype(dtype)
     if not np.array_equal(array, source):
         raise ValueError(f"values do not fit {np.dtype(dtype)}")
     array.setflags(write=False)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from kernels.asm import Isa, Names, Numbers, Operand, parse_table
+from kernels.isa import Isa, Names, Numbers, Operand, parse_table
 
 _FLAGS: Final = "CZNVSHTI"  # in the order of their bits in SREG
 _POINTERS: Final = {"X": ("r26", "r27"), "Y": ("r28", "r29"), "Z": ("r30", "r31")}

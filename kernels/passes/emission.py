@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kernels.asm import Isa
 from kernels.emit import Job, Shared, find_emitter, tensor_symbol
 from kernels.image import Buffer
 from kernels.ir import Graph, Range
+from kernels.isa import Isa
 from kernels.target import Target
 
 

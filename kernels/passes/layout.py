@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
-from kernels.asm import Assembly, Isa
+from kernels.asm import Assembly
 from kernels.image import Kind, Part
+from kernels.isa import Isa
 from kernels.passes.emission import Emission
 from kernels.target import Target
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kernels.asm import Isa, Names, Numbers, Operand, parse_table
+from kernels.isa import Isa, Names, Numbers, Operand, parse_table
 
 _FLAGS: Final = "SZHPNC"
 _BYTES: Final = ("a", "b", "c", "d", "e", "h", "l", "ixh", "ixl", "iyh", "iyl", "i", "r")

@@ -5,8 +5,9 @@ import time
 import pytest
 from test_isa_samples import DEVICES
 
-from kernels.asm import AsmError, Assembly, Isa
+from kernels.asm import AsmError, Assembly
 from kernels.avr.isa import AVR
+from kernels.isa import Isa
 from kernels.z80.isa import Z80
 
 MEGA = DEVICES["atmega328p"]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from test_isa_samples import DEVICES, legal, samples
 
-from kernels.asm import Assembly, Form, Instruction
+from kernels.asm import Assembly
 from kernels.avr.isa import AVR
+from kernels.isa import Form, Instruction
 
 simavr = pytest.importorskip("emulators.simavr")
 

@@ -5,8 +5,9 @@ from itertools import islice, product
 
 import pytest
 
-from kernels.asm import AsmError, Assembly, Form, Isa, Names, Numbers
+from kernels.asm import AsmError, Assembly
 from kernels.avr.isa import AVR
+from kernels.isa import Form, Isa, Names, Numbers
 from kernels.z80.isa import Z80
 
 ISAS = [AVR, Z80]

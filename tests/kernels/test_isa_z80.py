@@ -9,7 +9,8 @@ import pytest
 import z80
 from test_isa_samples import legal, lines
 
-from kernels.asm import Assembly, Form, Instruction
+from kernels.asm import Assembly
+from kernels.isa import Form, Instruction
 from kernels.z80.isa import Z80
 
 CODE = 0x8000
