@@ -28,6 +28,7 @@ def _folder(config: pytest.Config) -> str | None:
     return config.getoption("--z80ai") or os.environ.get("TRUECYCLE_Z80AI")
 
 
+@pytest.hookimpl(trylast=True)  # after the plugin, which makes the session
 def pytest_configure(config: pytest.Config) -> None:
     folder = _folder(config)
     if folder is None:

@@ -6,6 +6,7 @@ noise of a shared machine. Read the ratios; the absolute figures are the machine
 
 import time
 from collections.abc import Callable, Mapping
+from io import StringIO
 
 import z80
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.table import Table
 from emulators.base import CallResult, StopReason
 from emulators.simavr import SimAvr
 from emulators.zilog import Z80
+from harness.pytest_plugin import Cycles
 
 TURNS = 25
 
@@ -91,8 +93,8 @@ def best_mhz(loops: Mapping[str, Callable[[], int]]) -> tuple[dict[str, float], 
     return best, counts
 
 
-def show(title: str, speeds: Mapping[str, float]) -> None:
-    """Print a table; the first loop is what the others are compared with."""
+def render(title: str, speeds: Mapping[str, float]) -> str:
+    """A table; the first loop is what the others are compared with."""
     table = Table(title=title)
     table.add_column("loop")
     table.add_column("emulated MHz", justify="right")
@@ -100,7 +102,9 @@ def show(title: str, speeds: Mapping[str, float]) -> None:
     yardstick = next(iter(speeds.values()))
     for name, speed in speeds.items():
         table.add_row(name, f"{speed:.1f}", f"{speed / yardstick:.3f}")
-    Console().print(table)
+    out = StringIO()
+    Console(file=out, width=80).print(table)
+    return out.getvalue()
 
 
 def checked(result: CallResult) -> int:
@@ -108,7 +112,7 @@ def checked(result: CallResult) -> int:
     return result.cycles
 
 
-def test_avr_speed() -> None:
+def test_avr_speed(cycles: Cycles) -> None:
     avr = SimAvr("atmega328p")
     avr.load([(0, AVR_CODE)])
 
@@ -122,13 +126,13 @@ def test_avr_speed() -> None:
             "ours: stops, stack, profile": lambda: call(profile=True),
         }
     )
-    show("atmega328p", speeds)
+    cycles.note(render("atmega328p", speeds))
     mac = 2 + 3 + 2 + 1 + 1 + 2 + 1 + 2  # a skip taken, or a DEC executed, both 2
     row = 5 + 250 * mac - 1 + 3 + (2 + 2 + 2 + 2 + 4) + 1 + 2
     assert counts == {1 + 200 * row - 1 + 4}
 
 
-def test_z80_speed() -> None:
+def test_z80_speed(cycles: Cycles) -> None:
     cpu = Z80()
     cpu.load([(Z80_ORIGIN, Z80_CODE)])
 
@@ -136,7 +140,7 @@ def test_z80_speed() -> None:
         return checked(cpu.call(Z80_ORIGIN, limit=10**9, stack=0xFEFF, stack_floor=0xFE00))
 
     speeds, counts = best_mhz({"bare run()": BareZ80().call, "ours: stops, stack": call})
-    show("z80", speeds)
+    cycles.note(render("z80", speeds))
     mac = 7 + 19 + 4 + 4 + 6 + 13
     row = 10 + 14 + 10 + 7 + 256 * mac - 5 + 17 + (11 + 20 + 10 + 10) + 4 + 12
     assert counts == {7 + 200 * row - 5 + 10}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -58,8 +57,7 @@ def bench(
     chosen = [find_target(name) for name in target or targets()]
     loaded = load(model, data)
     if inputs:
-        labels = None if loaded.labels is None else loaded.labels[:inputs]
-        loaded = replace(loaded, inputs=loaded.inputs[:inputs], labels=labels)
+        loaded = loaded.shortened(inputs)
     encodings = dict(_parse_encoding(text) for text in encoding or ())
     accuracy = loaded.reference.accuracy()
     results = [
@@ -135,7 +133,7 @@ def _parse_encoding(text: str) -> tuple[str, str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; an error that the project foresees is one line and exit code 1."""
     try:
-        app(arguments)
+        app(arguments, prog_name="truecycle")
     except KNOWN_ERRORS as error:
         typer.echo(f"truecycle: {error}", err=True)
         sys.exit(1)

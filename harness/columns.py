@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.record import Record
+from harness.record import FITS, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +40,31 @@ def _exact(value: bool | None) -> str:
 _MODEL = Column("model", lambda r: r.model, left=True)
 _TARGET = Column("target", lambda r: r.target, left=True)
 _CYCLES = (
-    Column("cycles min", lambda r: _count(r.cycles_min), rank=3),
+    Column("cycles min", lambda r: _count(r.cycles_min), rank=4),
     Column("mean", lambda r: _fixed(r.cycles_mean, 1)),
-    Column("p95", lambda r: _count(r.cycles_p95), rank=2),
-    Column("max", lambda r: _count(r.cycles_max), rank=1),
+    Column("p95", lambda r: _count(r.cycles_p95), rank=3),
+    Column("max", lambda r: _count(r.cycles_max), rank=2),
     Column("ms", lambda r: _fixed(r.latency_ms, 3)),
 )
 _WORK = (
-    Column("MACs", lambda r: _count(r.macs), rank=6),
-    Column("nonzero", lambda r: _count(r.nnz), rank=7),
-    Column("cycles/MAC", lambda r: _fixed(r.cycles_per_mac, 2), rank=5),
+    Column("MACs", lambda r: _count(r.macs), rank=7),
+    Column("nonzero", lambda r: _count(r.nnz), rank=8),
+    Column("cycles/MAC", lambda r: _fixed(r.cycles_per_mac, 2), rank=6),
 )
 
 PROGRAM_COLUMNS = (
     _MODEL,
     _TARGET,
-    Column("inputs", lambda r: _count(r.n_inputs), rank=8),
+    Column("inputs", lambda r: _count(r.n_inputs), rank=9),
     *_CYCLES,
     Column("flash", lambda r: _count(r.flash_bytes)),
     Column("SRAM", lambda r: _count(r.sram_bytes)),
-    Column("stack", lambda r: _count(r.stack_peak), rank=4),
+    Column("stack", lambda r: _count(r.stack_peak), rank=5),
     *_WORK,
-    Column("bit-exact", lambda r: _exact(r.bit_exact)),
+    Column("exact", lambda r: _exact(r.bit_exact)),
     Column("accuracy", lambda r: _percent(r.accuracy)),
-    Column("PyTorch", lambda r: _percent(r.reference_accuracy)),
-    Column("verdict", lambda r: r.verdict, left=True),
+    Column("PyTorch", lambda r: _percent(r.reference_accuracy), rank=1),
+    Column("fits", lambda r: "yes" if r.verdict == FITS else "NO"),
 )
 
 LAYER_COLUMNS = (

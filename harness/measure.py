@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Difference, Mismatch
-from harness.record import REST, Record
+from harness.record import DOES_NOT_FIT, FITS, REST, Record
 from harness.run import DEFAULT_LIMIT, Run, Runner
 from kernels import reference
 from kernels.compile import compile_graph
@@ -19,8 +19,6 @@ from kernels.image import Program
 from kernels.ir import Graph
 from kernels.target import Target, find_target
 from models import Model, accuracy, load
-
-FITS, DOES_NOT_FIT = "fits", "does not fit"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -199,8 +197,10 @@ def _unfit(model: Model, target: Target, misfit: DoesNotFit) -> tuple[Record, ..
         target,
         layer=None,
         verdict=DOES_NOT_FIT,
-        flash_bytes=misfit.needed,
-        flash_available=misfit.available,
+        flash_bytes=_image_bytes(misfit.needs),
+        flash_available=target.code.size,
+        sram_bytes=sum(need.size for need in misfit.needs if not need.in_image),
+        sram_available=target.data.size,
         macs=sum(node.macs for node in nodes),
         nnz=sum(node.nnz for node in nodes),
     )
@@ -210,7 +210,7 @@ def _unfit(model: Model, target: Target, misfit: DoesNotFit) -> tuple[Record, ..
             target,
             layer=node.name,
             verdict=DOES_NOT_FIT,
-            flash_bytes=_bytes_of(misfit.needs, node.name),
+            flash_bytes=_image_bytes(misfit.needs, node.name),
             macs=node.macs,
             nnz=node.nnz,
         )
@@ -221,13 +221,14 @@ def _unfit(model: Model, target: Target, misfit: DoesNotFit) -> tuple[Record, ..
         target,
         layer=REST,
         verdict=DOES_NOT_FIT,
-        flash_bytes=_bytes_of(misfit.needs, None),
+        flash_bytes=_image_bytes(misfit.needs, None),
     )
     return total, *layers, rest
 
 
-def _bytes_of(needs: Iterable[Need], layer: str | None) -> int:
-    return sum(need.size for need in needs if need.layer == layer)
+def _image_bytes(needs: Iterable[Need], *layers: str | None) -> int:
+    """Bytes in the image, of some layers or of all."""
+    return sum(n.size for n in needs if n.in_image and (not layers or n.layer in layers))
 
 
 def _record(model: Model, target: Target, **fields: Any) -> Record:

@@ -6,8 +6,8 @@ def test_digits(cycles):
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,8 +64,11 @@ class Cycles:
 
         What could not be loaded, compiled or run fails the test with one line.
         """
+        if isinstance(model, str):
+            name = model
+            model = one_line(lambda: load(name))
         if self._session.n_inputs and inputs is None:
-            model = _shortened(model, self._session.n_inputs)
+            model = model.shortened(self._session.n_inputs)
         measurement = one_line(
             lambda: measure(
                 model,
@@ -187,20 +190,12 @@ def _write_files(
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def _target_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     target = callspec.params.get("target") if callspec else None
     return target.name if isinstance(target, Target) else target
-
-
-def _shortened(model: Model | str, count: int) -> Model:
-    """The model with only its first inputs."""
-    whole = one_line(lambda: load(model)) if isinstance(model, str) else model
-    labels = None if whole.labels is None else whole.labels[:count]
-    return replace(whole, inputs=whole.inputs[:count], labels=labels)

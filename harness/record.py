@@ -7,6 +7,7 @@ from typing import Any
 
 SCHEMA = 1
 REST = "(rest)"
+FITS, DOES_NOT_FIT = "fits", "does not fit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +18,10 @@ class Record:
     so that layers' cycles and flash add up to the program's. encoding: of the layer's weights.
     verdict: `fits` or `does not fit`; in the latter case what was not run is None.
     cycles_*: over the inputs; p95 is the smallest cycle count that 95 % of inputs do not exceed.
-    latency_ms: the mean at the device's clock. flash_bytes: text + rodata + data; for a program
-    that does not fit, what it would need. sram_bytes: arena and measured stack peak; for a layer,
-    the buffers in use while it runs. *_available: of the target.
+    latency_ms: the mean at the device's clock. flash_bytes: text + rodata + data. sram_bytes: arena
+    and measured stack peak; for a layer, the buffers in use while it runs. For a program that does
+    not fit, both are what it would need, a reserve for the stack included. *_available: of the
+    target; one memory may be both.
     accuracy: the share of right answers of the emulated program, or of the integer reference, as
     accuracy_by says; the emulated program equals the latter where bit_exact is true.
     reference_accuracy: the float PyTorch network's, on the same data.

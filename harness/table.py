@@ -50,11 +50,11 @@ def render(
     ).print(table)
     hidden = [column.title for column in columns if column not in shown]
     note = f"(too narrow for: {', '.join(hidden)})\n" if hidden else ""
-    return out.getvalue() + note
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + f"\n{note}"
 
 
 def _table(title: str, columns: Sequence[Column], records: Sequence[Record]) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", collapse_padding=True)
     for column in columns:
         table.add_column(
             column.title, justify="left" if column.left else "right", no_wrap=True, overflow="fold"

@@ -36,23 +36,55 @@ class Unsupported(CompilerError):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Bytes that one part of a program needs; layer is None for what all layers share."""
+    """Bytes that one part of a program needs; layer is None for what all layers share.
+
+    in_image: whether they are among the bytes that are flashed or loaded.
+    """
 
     part: str
     layer: str | None
     size: int
+    in_image: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A memory of a target: the bytes that it offers, and what a program needs of it, by part."""
+
+    memory: str
+    available: int
+    needs: tuple[Need, ...]
+
+    @property
+    def needed(self) -> int:
+        """Bytes needed in all."""
+        return sum(need.size for need in self.needs)
+
+    @property
+    def excess(self) -> int:
+        """Bytes too many; zero or less where the memory suffices."""
+        return self.needed - self.available
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{need.part} {need.size:,}" for need in self.needs)
+        return (
+            f"{self.memory} needs {self.needed:,} bytes, {self.available:,} are available "
+            f"({self.excess:,} too many): {parts}"
+        )
 
 
 class DoesNotFit(CompilerError):
-    """The program needs more of a memory than the target offers. `needs` lists it by part."""
+    """The program needs more of a memory than the target offers.
 
-    def __init__(
-        self, target: str, memory: str, needed: int, available: int, needs: Sequence[Need]
-    ) -> None:
-        parts = ", ".join(f"{need.part} {need.size:,}" for need in needs)
-        super().__init__(
-            f"does not fit {target}: {memory} needs {needed:,} bytes, {available:,} are available "
-            f"({needed - available:,} too many): {parts}"
-        )
-        self.target, self.memory = target, memory
-        self.needed, self.available, self.needs = needed, available, tuple(needs)
+    budgets: of every memory of the target; at least one of them is exceeded.
+    """
+
+    def __init__(self, target: str, budgets: Sequence[Budget]) -> None:
+        exceeded = [str(budget) for budget in budgets if budget.excess > 0]
+        super().__init__(f"does not fit {target}: {'; '.join(exceeded)}")
+        self.target, self.budgets = target, tuple(budgets)
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The needs of all memories."""
+        return tuple(need for budget in self.budgets for need in budget.needs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,10 @@ class Model:
     evaluation: Evaluation
     reference: Reference
     notes: tuple[str, ...] = ()
+
+    def shortened(self, count: int) -> Model:
+        """The same model with only the first inputs to run, which then count for no accuracy."""
+        return replace(self, inputs=self.inputs[:count], labels=None)
 
     def integer_accuracy(self) -> float:
         """The integer graph's accuracy on the evaluation, by the numpy reference."""

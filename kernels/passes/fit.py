@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kernels.errors import DoesNotFit, Need
+from kernels.errors import Budget, DoesNotFit, Need
 from kernels.image import Arena, Part
 from kernels.target import Target
 
 
 def check_fit(target: Target, parts: Sequence[Part], arena: Arena) -> None:
-    """Raise DoesNotFit, with the needs of every part, for the first memory that is too small."""
-    image = [Need(part.name, part.layer, part.size) for part in parts]
-    data = [Need("arena", None, arena.size), Need("stack", None, target.stack_reserve)]
+    """Raise DoesNotFit, with the needs of every part, where a memory is too small."""
+    found = budgets(target, parts, arena)
+    if any(budget.excess > 0 for budget in found):
+        raise DoesNotFit(target.name, found)
+
+
+def budgets(target: Target, parts: Sequence[Part], arena: Arena) -> tuple[Budget, ...]:
+    """What a program needs of each of the target's memories."""
+    image = tuple(Need(part.name, part.layer, part.size, in_image=True) for part in parts)
+    data = (
+        Need("arena", None, arena.size, in_image=False),
+        Need("stack", None, target.stack_reserve, in_image=False),
+    )
     if target.unified:
-        _check(target, "memory", image + data, target.data.size)
-        return
-    _check(target, "flash", image, target.code.size)
-    _check(target, "SRAM", data, target.data.size)
-
-
-def _check(target: Target, memory: str, needs: list[Need], available: int) -> None:
-    needed = sum(need.size for need in needs)
-    if needed > available:
-        raise DoesNotFit(target.name, memory, needed, available, needs)
+        return (Budget("memory", target.data.size, image + data),)
+    return (
+        Budget("flash", target.code.size, image),
+        Budget("SRAM", target.data.size, data),
+    )
