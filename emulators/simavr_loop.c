@@ -116,8 +116,6 @@ machine *machine_open(const char *mcu)
     }
     avr->sleep = sleep_not_at_all;
     avr->frequency = 16000000;
-    avr->run_cycle_limit = 1; /* more would let avr_run_one run on past a stop */
-    avr->run_cycle_count = 1;
     silence_uarts(avr);
     /* The highest return address there is: outside every flash but one of 128 KiB. */
     self->return_pc = avr->address_size == 3 ? 0x1fffffe : 0x1fffe;

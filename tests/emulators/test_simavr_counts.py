@@ -135,9 +135,11 @@ main:   ldi r16, 1
         ret
         """
     )
-    result = call(avr, code)
+    result = call(avr, code, profile=True)
     assert result.cycles == 2 + 7 + 100 + 4 + (4 + 4)
     assert result.stack_peak == 4
+    assert result.profile is not None
+    assert result.profile.counts.tolist() == [1] * 109  # not one instruction ran unseen
 
 
 def test_sleep_with_interrupts_lasts_until_one_comes(avr: SimAvr, avr_as: Assemble) -> None:
@@ -173,7 +175,8 @@ def test_marks_log_every_arrival(avr: SimAvr, avr_as: Assemble) -> None:
     arrivals = [Mark(0, 0), Mark(2, 1), Mark(2, 4), Mark(2, 7), Mark(6, 9)]
     assert list(result.marks) == arrivals
     assert result.cycles == 13
-    assert call(avr, code).marks == ()
+    again = avr.call(0, limit=100, stack=0x8FF, stack_floor=0x800)
+    assert (again.marks, again.cycles) == ((), 13)
 
 
 def test_thousands_of_marks_are_kept(avr: SimAvr, avr_as: Assemble) -> None:
@@ -263,6 +266,21 @@ def test_stack_peak_equals_what_painting_finds(avr: SimAvr, avr_as: Assemble) ->
     result = avr.call(0, limit=10_000, stack=0x8FF, stack_floor=0x800)
     painted = avr.read(0x800, 0x100)
     assert result.stack_peak == len(painted.lstrip(b"\xc5"))
+
+
+@pytest.mark.parametrize(
+    ("mcu", "ram", "flash_size"),
+    [
+        ("atmega328p", range(0x100, 0x900), 32 << 10),
+        ("atmega1284p", range(0x100, 0x4100), 128 << 10),
+        ("atmega2560", range(0x200, 0x2200), 256 << 10),
+        ("attiny85", range(0x60, 0x260), 8 << 10),
+        ("attiny13", range(0x60, 0xA0), 1 << 10),
+    ],
+)
+def test_memory_is_that_of_the_data_sheet(mcu: str, ram: range, flash_size: int) -> None:
+    emulator = SimAvr(mcu)
+    assert (emulator.ram, emulator.flash_size) == (ram, flash_size)
 
 
 @pytest.mark.parametrize("mcu", MCUS)

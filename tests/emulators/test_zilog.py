@@ -130,6 +130,13 @@ def test_stop(cpu: Z80, z80_as: Assemble, name: str) -> None:
     assert call(cpu, RET) == CallResult(10, StopReason.RETURNED, 0xFFFF, 2)
 
 
+def test_fault_at_an_instruction_that_a_frame_cuts_in_two(cpu: Z80, z80_as: Assemble) -> None:
+    """The prefix of JP (IX) ends at 100,000 T."""
+    result = call(cpu, z80_as(countdown(3845) + "ld ix, 0x9000\nld a, 0\njp (ix)\n"))
+    assert (result.reason, result.cycles) == (StopReason.OUTSIDE_CODE, 100_004)
+    assert result.pc == ORIGIN + 14
+
+
 def test_restart_instructions_can_overflow_too(cpu: Z80) -> None:
     cpu.load([(0x38, b"\xff")])
     result = cpu.call(0x38, limit=10_000, stack=0xFEFF, stack_floor=0xFE00)
@@ -147,6 +154,7 @@ def test_call_outside_code(cpu: Z80) -> None:
     ("source", "peak"),
     [
         ("push bc\npop bc\nret\n", 4),
+        ("push bc\npush bc\npop bc\npop bc\npush bc\npop bc\nret\n", 6),
         ("call 1f\nret\n1: push bc\npush de\npop de\npop bc\nret\n", 8),
         ("ld hl, -20\nadd hl, sp\nld sp, hl\npush bc\nld hl, 22\nadd hl, sp\nld sp, hl\nret\n", 24),
         # SP as a data pointer, reading and writing outside the stack
