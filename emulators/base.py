@@ -23,7 +23,7 @@ class StopReason(StrEnum):
     CYCLE_LIMIT = "cycle limit reached"
     INVALID_OPCODE = "invalid opcode"
     OUTSIDE_CODE = "execution outside code"
-    BAD_ACCESS = "memory access outside memory"
+    BAD_ACCESS = "data access outside memory"
     STACK_OVERFLOW = "stack overflow"
     STACK_UNBALANCED = "returned with an unbalanced stack"
     BREAK = "break instruction"
@@ -44,7 +44,7 @@ class Mark:
     cycle: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # == of arrays is no truth value
 class Profile:
     """What each instruction cost, in ascending order of its address; only executed ones.
 
@@ -62,7 +62,9 @@ class CallResult:
     """One call of a routine.
 
     cycles: from the first instruction of the routine to the end of its return, which is included
-    (the caller's CALL is not). pc: where it stopped; for an error, the instruction at fault.
+    (the caller's CALL is not); an instruction that was only about to execute does not count.
+    pc: for an error, the instruction at fault (for execution outside code, the last one within);
+    at the cycle limit, the next one; after a return, the address returned to.
     stack_peak: bytes, the routine's own return address included.
     marks: in order of execution, one for each time a marked address was about to execute.
     """
@@ -106,6 +108,7 @@ class Emulator(Protocol):
     ) -> CallResult:
         """Call the routine at a code address with clean registers; memory stays as it is.
 
-        limit: cycles after which the call is given up. stack: the address of the topmost byte that
-        the stack may use (the return address is pushed there). stack_floor: the lowest one.
+        limit: cycles after which no further instruction begins. stack: the address of the topmost
+        byte that the stack may use (the return address is pushed there). stack_floor: the lowest.
+        Raises EmulatorError for addresses that cannot be, and for marks outside loaded code.
         """

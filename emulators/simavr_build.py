@@ -37,8 +37,8 @@ ffibuilder.set_source(
     #include "simavr_loop.h"
     static const char *const SIMAVR_VERSION = "{_pkg_config("--modversion", "1.6")}";
     """,
-    sources=["emulators/simavr_loop.c"],
-    depends=["emulators/simavr_loop.h"],
+    sources=["emulators/simavr_loop.c", "emulators/simavr_machine.c"],
+    depends=["emulators/simavr_loop.h", "emulators/simavr_machine.h"],
     include_dirs=["emulators", _pkg_config("--variable=includedir", "/usr/include") + "/simavr"],
     libraries=["simavr"],
     extra_compile_args=["-O3", "-std=gnu11", "-Wall", "-Wextra"],

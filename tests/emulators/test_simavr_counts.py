@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Assemble
+from gnu_as import Assemble
 
 from emulators.base import CallResult, Mark, StopReason
 from emulators.simavr import MCUS, SimAvr

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from conftest import Assemble
+from gnu_as import Assemble
 
 from emulators.base import CallResult, EmulatorError, Mark, StopReason
 from emulators.simavr import SimAvr

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Assemble
+from gnu_as import Assemble
 
 from emulators.base import CallResult, EmulatorError, Mark, StopReason
 from emulators.zilog import Z80
@@ -234,7 +234,7 @@ def test_marks_over_many_frames_are_exact_even_before_a_fault(cpu: Z80, z80_as: 
 
 def test_marks_do_not_outlive_their_call(cpu: Z80, z80_as: Assemble) -> None:
     cpu.load([(ORIGIN, z80_as("ld b, 3\n1: djnz 1b\nret\n"))])
-    settings = {"limit": 1000, "stack": 0xFEFF, "stack_floor": 0xFE00}
+    settings: dict[str, Any] = {"limit": 1000, "stack": 0xFEFF, "stack_floor": 0xFE00}
     assert len(cpu.call(ORIGIN, marks=[ORIGIN + 2], **settings).marks) == 3
     again = cpu.call(ORIGIN, **settings)
     assert (again.reason, again.marks) == (StopReason.RETURNED, ())
@@ -275,7 +275,7 @@ def test_full_speed_and_stepping_agree_on_random_images(cpu: Z80, seed: int) -> 
 def test_call_starts_clean_but_keeps_memory(cpu: Z80, z80_as: Assemble) -> None:
     cpu.load([(ORIGIN, z80_as("ld (0x9000), hl\nld hl, 1\nexx\nld hl, 2\nscf\nei\nret\n"))])
     cpu.write(0x9002, b"kept")
-    settings = {"limit": 1000, "stack": 0xFEFF, "stack_floor": 0xFE00}
+    settings: dict[str, Any] = {"limit": 1000, "stack": 0xFEFF, "stack_floor": 0xFE00}
     assert cpu.call(ORIGIN, **settings) == cpu.call(ORIGIN, **settings)
     assert cpu.read(0x9000, 6) == b"\0\0kept"
 
@@ -293,7 +293,7 @@ def test_machines_do_not_disturb_each_other(z80_as: Assemble) -> None:
     increment = "ld hl, 0x9000\ninc (hl)\nret\n"
     first.load([(ORIGIN, z80_as(increment))])
     second.load([(ORIGIN, z80_as("nop\n" + increment))])
-    settings = {"limit": 1000, "stack": 0xFEFF, "stack_floor": 0xFE00}
+    settings: dict[str, Any] = {"limit": 1000, "stack": 0xFEFF, "stack_floor": 0xFE00}
     for count in range(1, 4):
         assert first.call(ORIGIN, **settings).cycles == 31
         assert second.call(ORIGIN, **settings).cycles == 35
