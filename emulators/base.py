@@ -24,6 +24,9 @@ class StopReason(StrEnum):
     INVALID_OPCODE = "invalid opcode"
     OUTSIDE_CODE = "execution outside code"
     BAD_ACCESS = "data access outside memory"
+    WRITE_TO_CODE = "write to code or constants"
+    BAD_READ = "read outside declared regions"
+    BAD_WRITE = "write outside declared regions"
     STACK_OVERFLOW = "stack overflow"
     STACK_UNBALANCED = "returned with an unbalanced stack"
     BREAK = "break instruction"
@@ -34,6 +37,21 @@ class StopReason(StrEnum):
 
 class EmulatorError(Exception):
     """An emulator was asked for something impossible: an unknown device, an image too large."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMap:
+    """What a program may do where; anything else ends the call.
+
+    code: code addresses that may be executed. constants: code addresses that may be read as data
+    (AVR: by LPM and ELPM). data: data addresses that may be read and written. The stack, from
+    `stack_floor` to `stack` of a call, may always be read and written; so may what an instruction
+    set needs of its own (AVR: SREG, SP, RAMPZ, EIND).
+    """
+
+    code: tuple[range, ...]
+    constants: tuple[range, ...]
+    data: tuple[range, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +84,7 @@ class CallResult:
     pc: for an error, the instruction at fault (for execution outside code, the last one within);
     at the cycle limit, the next one; after a return, the address returned to.
     stack_peak: bytes, the routine's own return address included.
+    address: for a forbidden access, the address that was accessed.
     marks: in order of execution, one for each time a marked address was about to execute.
     """
 
@@ -75,6 +94,7 @@ class CallResult:
     stack_peak: int
     marks: tuple[Mark, ...] = ()
     profile: Profile | None = None
+    address: int | None = None
 
 
 class Emulator(Protocol):
@@ -84,9 +104,11 @@ class Emulator(Protocol):
     def name(self) -> str:
         """The emulated device and the emulator, for tables: `atmega328p (simavr 1.6)`."""
 
-    def load(self, segments: Sequence[tuple[int, bytes]]) -> None:
+    def load(self, segments: Sequence[tuple[int, bytes]], memory: MemoryMap | None = None) -> None:
         """Reset the machine to a fresh one and place (address, bytes) segments of the image.
 
+        memory: what calls are held to. Without it all that is loaded may be executed and read, and
+        all RAM used.
         Raises EmulatorError for a segment that does not fit the device's memory.
         """
 
