@@ -27,6 +27,7 @@ MAX_FILE = 16 << 20
 MAX_ENTRY = 4 << 20
 MAX_ENTRIES = 64
 _ENCRYPTED = 0x1
+_NO_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +159,20 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an .npz; the same arrays give the same bytes. An existing file is replaced at once."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        # np.savez stamps every entry 1980-01-01, so the bytes depend on the arrays alone.
-        with partial.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)
+        with zipfile.ZipFile(partial, "w") as archive:
+            for name, array in arrays.items():
+                # An entry made from bytes, with a fixed date: its header depends on nothing else,
+                # not even on Python's version, as that of np.savez does.
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy", _NO_DATE), _npy(array))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
+    return stream.getvalue()
 
 
 def read_gzip_text(path: Path, limit: int = MAX_ENTRY) -> str:
