@@ -31,7 +31,8 @@ class Target:
     code: where the image goes (flash, or the TPA); data: where the arena and the stack go.
     Where both are the same memory (`unified`), the image lies at its bottom, the stack at its top
     and the arena right below `stack_reserve` bytes for the stack.
-    source: where clock, memories and reserved parts are documented.
+    source: where clock, memories and reserved parts are documented. enter, leave: instructions
+    around the program that its system asks for. m1_wait: wait states of each M1 cycle (Z80).
     """
 
     name: str
@@ -46,6 +47,9 @@ class Target:
     linker: tuple[str, ...]
     source: str
     stack_reserve: int = 0
+    enter: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
+    m1_wait: int = 0
 
     @property
     def unified(self) -> bool:

@@ -1,4 +1,4 @@
-"""What CP/M runs at 0x100: set up the stack, run the network once, go back to CP/M."""
+"""What a Z80 program begins with: take a stack, run the network once, give the machine back."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ FAR = 0x10000
 
 
 def startup(out: Assembly, target: Target) -> None:
-    """Write the code at the program's first address."""
+    """Write the code at the program's first address, which the system calls."""
+    out.emit("startup:")
+    out.emit("\n".join(target.enter))
     out.emit(f"""
-    startup:
-            ld    sp, {target.data.end:#x}
-            call  infer
-            jp    0                       ; warm boot
+            ld hl,0
+            add hl,sp
+            ld sp,{target.data.end & 0xFFFF:#x}
+            push hl                     ; the system's stack
+            call infer
+            pop hl
+            ld sp,hl
     """)
+    out.emit("\n".join(target.leave))
