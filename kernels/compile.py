@@ -35,7 +35,7 @@ def compile_graph(
         if pieces[-1].part.address + pieces[-1].part.size <= machine.FAR:
             break
     buffers = lifetimes(graph, emission)
-    arena = plan_arena(buffers)
+    arena = plan_arena(buffers, target.arena_alignment)
     check_fit(target, [piece.part for piece in pieces], arena)
     addresses = _addresses(target, arena)
     image = link(target, pieces, addresses)

@@ -44,7 +44,7 @@ class Job:
 
     node: the layer. ranges: proven bounds of every tensor. far: whether constants may lie beyond
     the first 64 KiB of flash. code: falls in, falls out.
-    subroutines: behind the program's final return. consts: in code memory, behind all code.
+    subroutines: by label, behind the program's final return. consts: behind all code.
     shared: constants that several layers use, by symbol.
     """
 
@@ -55,12 +55,12 @@ class Job:
     shared: dict[str, Shared]
     far: bool = False
     code: Assembly = field(init=False)
-    subroutines: Assembly = field(init=False)
     consts: Assembly = field(init=False)
+    subroutines: dict[str, Assembly] = field(default_factory=dict)
     scratches: list[Scratch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for name in ("code", "subroutines", "consts"):
+        for name in ("code", "consts"):
             object.__setattr__(self, name, self.assembly())
 
     def assembly(self) -> Assembly:
@@ -76,6 +76,12 @@ class Job:
         symbol = self.label(name)
         self.scratches.append(Scratch(symbol, size, align))
         return symbol
+
+    def subroutine(self, label: str) -> Assembly:
+        """A new, empty subroutine that begins with its label."""
+        self.subroutines[label] = self.assembly()
+        self.subroutines[label].emit(f"{label}:")
+        return self.subroutines[label]
 
     def share(self, symbol: str, write: Callable[[Assembly], None], align: int = 1) -> str:
         """Constants to be placed once however many layers ask for them; their symbol.

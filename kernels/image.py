@@ -67,8 +67,7 @@ class Image:
 
     def place(self, address: int) -> str:
         """An address as the nearest symbol below it and an offset, `fc1_mac + 4`."""
-        inside = range(self.origin, address + 1)
-        near = max(((at, name) for name, at in self.symbols.items() if at in inside), default=None)
+        near = max(((at, name) for name, at in self.symbols.items() if at <= address), default=None)
         return f"{near[1]} + {address - near[0]}" if near else f"{address:#06x}"
 
 

@@ -56,8 +56,13 @@ class Target:
         """Whether code and data share one memory."""
         return self.code == self.data
 
+    @property
+    def arena_alignment(self) -> int:
+        """What the arena's origin is modulo 256, whatever its size."""
+        return 0 if self.unified else self.data.origin % 256
+
     def arena_origin(self, size: int) -> int:
-        """Where an arena of that many bytes begins; a multiple of 256."""
+        """Where an arena of that many bytes begins."""
         if self.unified:
             return (self.data.end - self.stack_reserve - size) & ~0xFF
         return self.data.origin

@@ -22,7 +22,7 @@ class ToolchainError(CompilerError):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Linked:
-    """Bytes from the first address of code memory on, and every symbol's value."""
+    """Bytes from the first address of code memory on, and the addresses of symbols in them."""
 
     data: bytes
     symbols: dict[str, int]
@@ -75,5 +75,6 @@ def _run(target: Target, folder: Path, tool: str, *arguments: str) -> str:
 
 
 def _parse_symbols(text: str) -> dict[str, int]:
+    """Labels of the text section; absolute symbols are no places in the program."""
     rows = (line.split() for line in text.splitlines())
-    return {row[2]: int(row[0], 16) for row in rows if len(row) == 3}
+    return {row[2]: int(row[0], 16) for row in rows if len(row) == 3 and row[1] in "tT"}

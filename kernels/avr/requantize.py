@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kernels.asm import Assembly
 from kernels.avr.memory import load
+from kernels.avr.multiply import product, signed_product
 from kernels.emit import Job, little_endian
 from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan
@@ -85,19 +86,19 @@ def _scale(job: Job, out: Assembly, plan: RequantPlan) -> int:
         _set(out, _PRODUCT + byte, value)
     for i in range(plan.acc_bytes):
         for j in range(plan.multiplier_bytes):
-            _multiply_add(out, plan, i, j)
+            _multiply_add(job, out, plan, (i, j))
     return _PRODUCT
 
 
-def _multiply_add(out: Assembly, plan: RequantPlan, i: int, j: int) -> None:
+def _multiply_add(job: Job, out: Assembly, plan: RequantPlan, digits: tuple[int, int]) -> None:
     """Product += acc byte i * multiplier byte j, at byte i + j; the top acc byte is signed."""
+    i, j = digits
     top = plan.product_bytes
     if i + j >= top:
         return
     signed = i == plan.acc_bytes - 1
-    out.emit(f"{'mulsu' if signed else 'mul'} r{ACC + i}, r{_MULTIPLIER + j}")
-    if signed and i + j + 2 < top:
-        out.emit("sbc   r14, r14               ; 0xff where the product is negative")
+    multiply = signed_product if signed else product
+    out.emit(multiply(job, f"r{ACC + i}", f"r{_MULTIPLIER + j}"))
     fill = 14 if signed else 15
     for byte in range(i + j, top):
         source = {0: 0, 1: 1}.get(byte - i - j, fill)

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from kernels.image import Arena, Buffer
 
 
-def plan_arena(buffers: Sequence[Buffer]) -> Arena:
-    """Offsets of all buffers; an offset is aligned as its buffer asks."""
+def plan_arena(buffers: Sequence[Buffer], origin: int = 0) -> Arena:
+    """Offsets of all buffers from `origin`, whose addresses are aligned as each buffer asks."""
     placed: list[tuple[Buffer, int]] = []
     for buffer in sorted(buffers, key=lambda b: (-b.align, -b.size, b.symbol)):
         rivals = sorted(
@@ -22,7 +22,7 @@ def plan_arena(buffers: Sequence[Buffer]) -> Arena:
             for other, offset in placed
             if other.first <= buffer.last and buffer.first <= other.last
         )
-        placed.append((buffer, _lowest_gap(buffer, rivals)))
+        placed.append((buffer, _lowest_gap(buffer, rivals, origin)))
     offsets = {buffer.symbol: offset for buffer, offset in placed}
     return Arena(offsets, max((offset + buffer.size for buffer, offset in placed), default=0))
 
@@ -32,10 +32,10 @@ def alive_at(buffers: Sequence[Buffer], step: int) -> int:
     return sum(buffer.size for buffer in buffers if buffer.first <= step <= buffer.last)
 
 
-def _lowest_gap(buffer: Buffer, rivals: Sequence[tuple[int, int]]) -> int:
-    offset = 0
+def _lowest_gap(buffer: Buffer, rivals: Sequence[tuple[int, int]], origin: int) -> int:
+    offset = -origin % buffer.align
     for begin, end in rivals:
         if offset + buffer.size <= begin:
             break
-        offset = max(offset, -(-end // buffer.align) * buffer.align)
+        offset = max(offset, end + -(origin + end) % buffer.align)
     return offset

@@ -83,7 +83,8 @@ def _parts(
         yield job.node.name, job.node.name, Kind.CODE, job.code, 1
     yield "return", None, Kind.CODE, back, 1
     for job in emission.jobs:
-        yield f"{job.node.name} subroutines", job.node.name, Kind.CODE, job.subroutines, 1
+        for label, text in job.subroutines.items():
+            yield label, job.node.name, Kind.CODE, text, 1
     for symbol, shared in emission.shared.items():
         yield symbol, None, Kind.CONST, shared.text, shared.align
     for job in emission.jobs:

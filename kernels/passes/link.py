@@ -18,14 +18,15 @@ def link(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]) 
     """
     linked = assemble(source(target, pieces, addresses), target)
     parts = tuple(piece.part for piece in pieces)
+    labels = dict(linked.symbols)
     for number, part in enumerate(parts):
-        found = linked.symbols[_marker(number)]
+        found = labels.pop(_marker(number))
         if found != part.address:
             raise CompilerError(f"{part.name} lies at {found:#x}, planned was {part.address:#x}")
     planned = parts[-1].address + parts[-1].size - target.code.origin
     if len(linked.data) != planned:
         raise CompilerError(f"the image has {len(linked.data):,} bytes, planned were {planned:,}")
-    return Image(target.code.origin, linked.data, linked.symbols, parts)
+    return Image(target.code.origin, linked.data, labels, parts)
 
 
 def source(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]) -> str:

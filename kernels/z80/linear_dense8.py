@@ -5,12 +5,13 @@ With T(n) = n * (n - 1) / 2, w * x = T(w + x) - T(w) - T(x). The table holds T(n
 T(x) is taken once a layer and is where accumulators start. All sums are modulo 2**bits, so only the
 final accumulator has to fit, which is proven.
 
-Unsigned inputs count as x - 128, signed ones get their sign bit flipped on loading, so that weights
-stored as w + 128 and inputs add up to n + 256, whose carry selects the page.
+Unsigned bytes count as x - 128, signed ones get their sign bit flipped on loading, so that weights
+stored as w + 128 and inputs add up to n + 256, whose carry selects the page. 16-bit inputs take two
+walks along the row, one for each byte.
 
 Registers: C, B, E, D accumulator; HL table; HL' weights and, behind each row, the constants of its
-output; DE' inputs; B' loop; IY outputs. T-states per product: 91, plus 12 for accumulators of more
-than 16 bits, plus 7 for signed inputs, plus 14 per 8 products.
+output; DE' inputs; B' loop; IY outputs. T-states per product of bytes: 91, plus 12 for accumulators
+of more than 16 bits, plus 7 for signed bytes, plus 14 per 8 products.
 """
 
 from __future__ import annotations
@@ -37,11 +38,6 @@ def emit(job: Job) -> None:
     """Write the layer. Uses every register but I and R. Stack: two bytes."""
     layer = job.node
     assert isinstance(layer, Linear)
-    if layer.input.dtype.size > 1:
-        raise Unsupported(
-            f"{layer.name}: dense8 on z80 takes 8-bit activations, "
-            f"{layer.input.name} is {layer.input.dtype}"
-        )
     if layer.input.count >= 256 * _UNROLL:
         raise Unsupported(f"{layer.name}: dense8 on z80 takes fewer than {256 * _UNROLL} inputs")
     _Dense8(job, layer, plan_requantization(layer, job.ranges[layer.input.name])).write()
@@ -59,6 +55,20 @@ def _write_table(out: Assembly) -> None:
 
 
 @dataclass(frozen=True)
+class _Walk:
+    """One byte of the inputs: where it lies, and the symbol of where its accumulators start."""
+
+    byte: int
+    signed: bool
+    start: str
+
+    @property
+    def center(self) -> int:
+        """What is added to the byte's value before it enters the table."""
+        return 0 if self.signed else -128
+
+
+@dataclass(frozen=True)
 class _Dense8:
     job: Job
     layer: Linear
@@ -67,28 +77,31 @@ class _Dense8:
     def write(self) -> None:
         job, out = self.job, self.job.code
         job.share(_TABLE, _write_table, align=512)
-        self._write_stream()
-        start = job.scratch("start", 4)
-        self._sum_inputs(start)
+        dtype = self.layer.input.dtype
+        walks = [
+            _Walk(byte, dtype.signed and byte == dtype.size - 1, job.scratch(f"start{byte}", 4))
+            for byte in range(dtype.size)
+        ]
+        self._write_stream(walks)
+        for walk in walks:
+            self._sum_inputs(walk)
         out.emit(f"""
             exx
             ld hl,{job.label("stream")}
             exx
             ld iy,{tensor_symbol(self.layer.output)}
         {job.label("row")}:
-            ld bc,({start})
-            ld de,({start}+2)
-            exx
-            ld de,{tensor_symbol(self.layer.input)}
         """)
-        self._products(job.label("mac"), "add a,(hl)\ninc hl")
+        self._walk_row(walks[0])
+        if len(walks) == 2:
+            self._walk_row_again(walks[1])
         self._finish_row()
 
-    def _write_stream(self) -> None:
+    def _write_stream(self, walks: list[_Walk]) -> None:
         layer = self.layer
         weights = layer.weights.astype(np.int64)
-        center = 0 if layer.input.dtype.signed else -128
-        fixed = triangular(weights).sum(axis=1) + center * weights.sum(axis=1)
+        squares, sums = triangular(weights).sum(axis=1), weights.sum(axis=1)
+        fixed = sum((squares + walk.center * sums) << (8 * walk.byte) for walk in walks)
         bias = layer.folded_bias - (fixed << layer.input_shift)
         out = self.job.consts
         out.emit(f"{self.job.label('stream')}:")
@@ -96,30 +109,58 @@ class _Dense8:
             out.data(".byte", dense8.encode(layer.weights[unit : unit + 1]))
             out.data(".byte", output_constants(layer, self.plan, bias, unit))
 
-    def _sum_inputs(self, start: str) -> None:
+    def _sum_inputs(self, walk: _Walk) -> None:
         """Start = minus the sum of T(x), which is the sum of products with a weight of zero."""
-        self.job.code.emit(f"""
-            ld bc,0
-            ld de,0
-            exx
-            ld de,{tensor_symbol(self.layer.input)}
-        """)
-        self._products(self.job.label("sum"), f"add a,{dense8.OFFSET}")
-        self.job.code.emit(f"""
+        out = self.job.code
+        out.emit("ld bc,0\nld de,0\nexx")
+        self._products(self.job.label(f"sum{walk.byte}"), walk, f"add a,{dense8.OFFSET}")
+        out.emit(f"""
             ld hl,0
             or a
             sbc hl,bc
-            ld ({start}),hl
+            ld ({walk.start}),hl
             ld hl,0
             sbc hl,de
-            ld ({start}+2),hl
+            ld ({walk.start}+2),hl
         """)
 
-    def _products(self, label: str, add_weight: str) -> None:
+    def _walk_row(self, walk: _Walk) -> None:
+        """The accumulator of one byte of all inputs."""
+        self.job.code.emit(f"ld bc,({walk.start})\nld de,({walk.start}+2)\nexx")
+        self._products(self.job.label(f"mac{walk.byte}"), walk, "add a,(hl)\ninc hl")
+
+    def _walk_row_again(self, walk: _Walk) -> None:
+        """The upper bytes' accumulator, times 256, onto the lower bytes'."""
+        out, low = self.job.code, self.job.scratch("low", 4)
+        out.emit(f"""
+            ld ({low}),bc
+            ld ({low}+2),de
+            exx
+            ld bc,{-self.layer.input.count}
+            add hl,bc                   ; the row's weights again
+            exx
+        """)
+        self._walk_row(walk)
+        out.emit(f"""
+            ld d,e
+            ld e,b
+            ld b,c
+            ld c,0
+            ld hl,({low})
+            add hl,bc
+            ld c,l
+            ld b,h
+            ld hl,({low}+2)
+            adc hl,de
+            ex de,hl
+        """)
+
+    def _products(self, label: str, walk: _Walk, add_weight: str) -> None:
         """Add T(w + x) for all inputs; entered with the other register set, left without."""
-        out = self.job.code
-        groups, rest = divmod(self.layer.input.count, _UNROLL)
-        product = self._product(add_weight)
+        out, source = self.job.code, self.layer.input
+        groups, rest = divmod(source.count, _UNROLL)
+        product = self._product(walk, add_weight)
+        out.emit(f"ld de,{tensor_symbol(source)}+{walk.byte}")
         for number in range(rest):
             out.emit(product.replace("SKIP", f"{label}_r{number}"))
         if groups:
@@ -129,12 +170,13 @@ class _Dense8:
             out.emit(f"dec b\njp nz,{label}")
         out.emit("exx")
 
-    def _product(self, add_weight: str) -> str:
-        flip = "xor 0x80" if self.layer.input.dtype.signed else ""
+    def _product(self, walk: _Walk, add_weight: str) -> str:
+        step = "inc de\n" * self.layer.input.dtype.size
+        flip = "xor 0x80" if walk.signed else ""
         carry = "jr nc,SKIP\ninc de\nSKIP:" if self.plan.acc_bytes > 2 else ""
         return f"""
             ld a,(de)                   ; x
-            inc de
+            {step}
             {flip}
             {add_weight}
             exx

@@ -43,11 +43,6 @@ def emit(job: Job) -> None:
         raise Unsupported(
             f"{layer.name}: index-lists has accumulators of at most 24 bits; use dense8"
         )
-    if plan.acc_bytes > 2 and job.ranges[layer.input.name].low < 0:
-        raise Unsupported(
-            f"{layer.name}: index-lists on z80 adds inputs below zero to accumulators "
-            "of at most 16 bits; use dense8"
-        )
     sizes = blocks(len(layer.bias), index_lists.BLOCK)
     pages = job.scratch("acc", 256 * (plan.acc_bytes - 1) + sizes[0] + index_lists.SENTINELS, 256)
     first = 0
@@ -112,7 +107,8 @@ class _Block:
         """Walk the inputs; for each that is not zero, its column once per byte."""
         out, layer = self.job.code, self.layer
         wide = layer.input.dtype.size == 2
-        passes = 2 if wide or layer.input.dtype.signed else 1
+        negative = self.job.ranges[layer.input.name].low < 0
+        passes = self.plan.acc_bytes if negative else min(2 if wide else 1, self.plan.acc_bytes)
         out.emit(f"""
             exx
             ld hl,{tensor_symbol(layer.input)}
@@ -162,13 +158,11 @@ class _Block:
         return "ld a,c\nrla\nsbc a,a\nld b,a" if self.layer.input.dtype.signed else ""
 
     def _pass(self, byte: int, *, last: bool) -> None:
-        """Add a byte of the input, C or B, to that page, by both lists of the column."""
+        """Add a byte of the input, C, B or the sign, to that page, by both lists of the column."""
         out = self.job.code
         done = self.label(f"pass{byte}_done")
-        if byte == 0:
-            out.emit("ld a,c\nor a")
-        else:
-            out.emit("ld a,b\nor a\nld c,a")
+        load = ["ld a,c", "ld a,b", "ld a,b\nrla\nsbc a,a"][byte]
+        out.emit(f"{load}\nld c,a\nor a")
         out.emit(f"jp z,{done}")
         if not last:
             out.emit("push de\npush bc")
