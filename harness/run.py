@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emulators.base import CallResult, Emulator, StopReason
+from emulators.base import CallResult, Emulator, Profile, StopReason
 from emulators.simavr import SimAvr
 from emulators.zilog import Z80
 from harness.errors import RunFailed
@@ -29,6 +29,7 @@ class Run:
     cycles: int
     layer_cycles: Mapping[str, int]
     stack_peak: int
+    profile: Profile | None = None
 
 
 def emulator_for(target: Target) -> Emulator:
@@ -47,10 +48,11 @@ class Runner:
         self.emulator.load([(program.image.origin, program.image.data)])
         self._starts = {pc: layer for layer, pc in program.layer_starts.items()}
 
-    def infer(self, x: NDArray[np.integer]) -> Run:
+    def infer(self, x: NDArray[np.integer], *, profile: bool = False) -> Run:
         """Run one input, integers of the graph's input shape, within its bounds.
 
-        Raises RunFailed unless the routine returns within the limit.
+        profile: count cycles by instruction, too. Raises RunFailed unless the routine returns
+        within the limit.
         """
         source = self.program.tensors[self.program.graph.input.name]
         self.emulator.write(source.address, np.asarray(x).astype(source.dtype.numpy).tobytes())
@@ -60,11 +62,18 @@ class Runner:
             stack=self.program.stack_top,
             stack_floor=self.program.stack_floor,
             marks=[*self._starts, self.program.end],
+            profile=profile,
         )
         if result.reason is not StopReason.RETURNED:
             name = f"{self.program.graph.name} on {self.program.target.name}"
             raise RunFailed(name, result, self.program.image.place(result.pc))
-        return Run(self._outputs(), result.cycles, self._layer_cycles(result), result.stack_peak)
+        return Run(
+            outputs=self._outputs(),
+            cycles=result.cycles,
+            layer_cycles=self._layer_cycles(result),
+            stack_peak=result.stack_peak,
+            profile=result.profile,
+        )
 
     def predict(self, inputs: NDArray[np.integer]) -> NDArray[np.int64]:
         """The first element of the graph's last output, int64 (n,), for each of n inputs."""
