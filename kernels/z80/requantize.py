@@ -54,6 +54,12 @@ def requantize(out: Assembly, prefix: str, plan: RequantPlan, layer: Linear) -> 
             f"{layer.name}: products of {plan.product_bytes} bytes; z80 kernels requantize with at "
             "most 32 bits: use smaller multipliers"
         )
+    if plan.shifted not in _INT32:
+        raise Unsupported(
+            f"{layer.name}: with its zero point the output reaches [{plan.shifted.low}, "
+            f"{plan.shifted.high}] before saturation; z80 kernels requantize with at most 32 bits: "
+            "use a larger shift"
+        )
     _Requantizer(out, prefix, plan).write(layer.input_shift)
 
 
