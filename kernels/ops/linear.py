@@ -129,13 +129,18 @@ class Linear:
         return WIDEST_ACCUMULATOR
 
     def output_range(self, *inputs: Range) -> Range:
-        """Requantization is monotone, so it maps the accumulators' bounds to the output's."""
+        """Requantization is monotone, so it maps the accumulators' bounds to the output's.
+
+        AccumulatorOverflow where 32 bits do not hold them.
+        """
         (x,) = inputs
         low, high = self.accumulator_bounds(x)
         if self.wrap is not None:
             half = 1 << (self.wrap - 1)
             fits = (low >= -half) & (high < half)
             low, high = np.where(fits, low, -half), np.where(fits, high, half - 1)
+        else:
+            self._check(low, high)
         how = self.requantization
         return Range(int(requantize(low, how).min()), int(requantize(high, how).max()))
 
