@@ -54,7 +54,10 @@ class Arena:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Image:
-    """The bytes that go to `origin` of the target's code memory."""
+    """The bytes that go to `origin` of the target's code memory.
+
+    symbols: addresses in code memory, by label.
+    """
 
     origin: int
     data: bytes
@@ -66,9 +69,12 @@ class Image:
         return sum(part.size for part in self.parts if part.layer == layer)
 
     def place(self, address: int) -> str:
-        """An address as the nearest symbol below it and an offset, `fc1_mac + 4`."""
-        near = max(((at, name) for name, at in self.symbols.items() if at <= address), default=None)
-        return f"{near[1]} + {address - near[0]}" if near else f"{address:#06x}"
+        """An address as the nearest label or part below it and an offset, `fc1_mac + 4`."""
+        inside = range(self.origin, address + 1)
+        places = [(at, 0, name) for name, at in self.symbols.items()]
+        places += [(part.address, 1, part.name) for part in self.parts]
+        near = max((place for place in places if place[0] in inside), default=None)
+        return f"{near[2]} + {address - near[0]}" if near else f"{address:#06x}"
 
 
 @dataclass(frozen=True, slots=True)

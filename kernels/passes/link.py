@@ -26,7 +26,8 @@ def link(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]) 
     planned = parts[-1].address + parts[-1].size - target.code.origin
     if len(linked.data) != planned:
         raise CompilerError(f"the image has {len(linked.data):,} bytes, planned were {planned:,}")
-    return Image(target.code.origin, linked.data, labels, parts)
+    shared = {piece.symbol: piece.start for piece in pieces if piece.symbol}
+    return Image(target.code.origin, linked.data, labels | shared, parts)
 
 
 def source(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]) -> str:
