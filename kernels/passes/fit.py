@@ -19,8 +19,12 @@ def check_fit(target: Target, parts: Sequence[Part], arena: Arena) -> None:
 def budgets(target: Target, parts: Sequence[Part], arena: Arena) -> tuple[Budget, ...]:
     """What a program needs of each of the target's memories."""
     image = tuple(Need(part.name, part.layer, part.size, in_image=True) for part in parts)
+    size = arena.size
+    if target.unified:
+        # The arena begins at a multiple of 256, so some bytes above it may stay unused.
+        size = target.data.end - target.stack_reserve - target.arena_origin(arena.size)
     data = (
-        Need("arena", None, arena.size, in_image=False),
+        Need("arena", None, size, in_image=False),
         Need("stack", None, target.stack_reserve, in_image=False),
     )
     if target.unified:
