@@ -62,7 +62,7 @@ class Requantization:
             found.append(
                 f"multiplier has shape {self.multiplier.shape}, expected (1,) or ({channels},)"
             )
-        if self.multiplier.min() < 1 or self.multiplier.max() > MAX_MULTIPLIER:
+        elif self.multiplier.min() < 1 or self.multiplier.max() > MAX_MULTIPLIER:
             found.append(f"multipliers must be in [1, {MAX_MULTIPLIER}]")
         if not 0 <= self.shift <= MAX_SHIFT:
             found.append(f"shift {self.shift} is outside [0, {MAX_SHIFT}]")
