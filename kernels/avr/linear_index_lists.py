@@ -80,7 +80,8 @@ class _Block:
         """Near, the table of columns holds addresses; far, 16-bit offsets from the first list."""
         if len(self.columns.data) > 0xFFFF:
             raise Unsupported(
-                f"{self.layer.name}: lists of {len(self.columns.data):,} bytes; 65,535 at most"
+                f"{self.layer.name}: lists of {len(self.columns.data):,} bytes, 65,535 at most; "
+                "use dense8"
             )
         base = "" if self.job.far else f"{self.label('lists')} + "
         units = slice(self.first, self.first + self.columns.outputs)

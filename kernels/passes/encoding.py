@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kernels.encodings import dense8, find_encoding, index_lists
+from kernels.encodings import dense8, encodings, find_encoding, index_lists
 from kernels.errors import Unsupported
 from kernels.ir import Graph
 from kernels.ops.linear import Linear
@@ -25,8 +25,9 @@ def choose_encodings(graph: Graph, wanted: Mapping[str, str]) -> dict[str, str]:
 def _choose(layer: Linear, wanted: str | None) -> str:
     name = wanted or (index_lists.NAME if index_lists.supports(layer.weights) else dense8.NAME)
     if not find_encoding(name).supports(layer.weights):
+        others = [other for other, e in encodings().items() if e.supports(layer.weights)]
         raise Unsupported(
             f"{layer.name}: {name} cannot hold weights of "
-            f"[{layer.weights.min()}, {layer.weights.max()}]"
+            f"[{layer.weights.min()}, {layer.weights.max()}]; use {' or '.join(others)}"
         )
     return name
