@@ -37,7 +37,7 @@ def linear(
     name: str,
     source: Tensor,
     weights: ArrayLike,
-    bias: Sequence[int] | int = 0,
+    bias: ArrayLike = 0,
     how: Requantization | None = None,
     *,
     dtype: DType = INT16,
@@ -64,7 +64,7 @@ def graph_of(*nodes: Node, source: Tensor, outputs: Sequence[str] = ()) -> Graph
 
 def single(
     weights: ArrayLike,
-    bias: Sequence[int] | int = 0,
+    bias: ArrayLike = 0,
     how: Requantization | None = None,
     *,
     source: DType = UINT8,

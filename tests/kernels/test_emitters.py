@@ -1,0 +1,193 @@
+"""Every emitter against the reference, bit for bit: random graphs, edges of shapes and values."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from builders import (
+    DENSE8,
+    INDEX_LISTS,
+    argmax,
+    compile_with,
+    differences,
+    graph_of,
+    linear,
+    requantization,
+    single,
+)
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+from strategies import batch, graphs
+
+from kernels.compile import compile_graph
+from kernels.dtypes import INT8, INT16, UINT8, DType
+from kernels.encodings import encodings
+from kernels.errors import Unsupported
+from kernels.ir import Graph, Range, Tensor, verify
+from kernels.ops.linear import Linear
+from kernels.passes.ranges import prove_ranges
+from kernels.quant import Rounding
+from kernels.requant_plan import plan_requantization
+from kernels.target import find_target
+
+TARGETS = ("uno", "mega", "cpm")
+PROGRAMS = 50  # of each encoding, on each target
+INT32 = Range(-(1 << 31), (1 << 31) - 1)
+LARGEST = {DENSE8: (-128, 127), INDEX_LISTS: (-2, 2)}
+
+
+def is_refused(graph: Graph, target: str, encoding: str) -> bool:
+    """What the emitters say that they do not support."""
+    ranges = prove_ranges(graph)
+    for layer in (node for node in graph.nodes if isinstance(node, Linear)):
+        x = ranges[layer.input.name]
+        plan = plan_requantization(layer, x)
+        widest = 2 if target == "cpm" and x.low < 0 else 3
+        if encoding == INDEX_LISTS and plan.acc_bytes > widest:
+            return True
+        if target == "cpm" and (plan.product not in INT32 or plan.shifted not in INT32):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("encoding", encodings())
+@pytest.mark.parametrize("target", TARGETS)
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=PROGRAMS,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_random_graphs_are_bit_exact(target: str, encoding: str, data: st.DataObject) -> None:
+    graph = data.draw(graphs(target, encoding))
+    verify(graph)
+    if is_refused(graph, target, encoding):
+        with pytest.raises(Unsupported):
+            compile_with(graph, target, encoding)
+        assume(False)
+    program = compile_with(graph, target, encoding)
+    assert differences(program, batch(graph, data.draw(st.integers(0, 1 << 32)))) == []
+
+
+@pytest.mark.parametrize("encoding", encodings())
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("inputs", "outputs"),
+    [(1, 1), (2, 254), (7, 255), (8, 256), (9, 257), (255, 9), (256, 10), (257, 11), (1200, 1)],
+)
+def test_edges_of_blocks_and_loops(target: str, encoding: str, inputs: int, outputs: int) -> None:
+    rng = np.random.default_rng(inputs)
+    weights = rng.choice(LARGEST[encoding], (outputs, inputs))
+    graph = single(weights, rng.integers(-99, 99, outputs), requantization(1, 7), source=UINT8)
+    assert differences(compile_with(graph, target, encoding), batch(graph, 1)) == []
+
+
+@pytest.mark.parametrize("encoding", encodings())
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("bits", [16, 24, 32])
+def test_both_ends_of_the_accumulator(target: str, encoding: str, bits: int) -> None:
+    if bits == 32 and encoding == INDEX_LISTS:
+        bits = 24
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    graph = single(
+        [[1], [-1], [0], [0]],
+        [high - 255, low + 255, low, high],
+        requantization(1, max(bits - 16, 0)),
+    )
+    (layer,) = graph.nodes
+    assert isinstance(layer, Linear)
+    assert layer.accumulator_bits(graph.input.range) == bits
+    program = compile_with(graph, target, encoding)
+    assert differences(program, np.array([[0], [1], [254], [255]])) == []
+
+
+@pytest.mark.parametrize("encoding", encodings())
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("bits", [16, 24])
+def test_accumulators_wrap(target: str, encoding: str, bits: int) -> None:
+    edge = 1 << (bits - 1)
+    weights = [[1, 1], [-1, -1], [1, -1]]
+    how = requantization(1, bits - 16)
+    graph = single(weights, [edge - 256, -edge + 255, edge - 1], how, wrap=bits)
+    inputs = np.array([[0, 0], [255, 0], [255, 1], [255, 255], [1, 0], [0, 1]])
+    assert differences(compile_with(graph, target, encoding), inputs) == []
+
+
+@pytest.mark.parametrize("dtype", [UINT8, INT8, INT16])
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_value_saturates_and_rounds(target: str, rounding: Rounding, dtype: DType) -> None:
+    how = requantization(
+        [1, 3, 300], 4, rounding=rounding, zero_point=9, low=dtype.low, high=dtype.high
+    )
+    graph = single([[2], [-1], [1]], [7, 8, -9], how, source=INT8, dtype=dtype)
+    every = np.arange(-128, 128)[:, np.newaxis]
+    assert differences(compile_with(graph, target, INDEX_LISTS), every) == []
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", [UINT8, INT8, INT16])
+@pytest.mark.parametrize("count", [1, 2, 255, 256])
+def test_argmax_takes_the_first_of_equals(target: str, dtype: DType, count: int) -> None:
+    graph = graph_of(argmax(x := Tensor("x", (count,), dtype)), source=x)
+    rows = [np.full(count, value) for value in (dtype.low, 0, dtype.high)]
+    for at in {0, count // 2, count - 1}:
+        peak = np.full(count, dtype.low)
+        peak[at:] = dtype.low + 1
+        rows += [peak, -1 - peak if dtype.signed else 255 - peak]
+    rng = np.random.default_rng(count)
+    rows += list(rng.integers(dtype.low, dtype.high, (3, count), endpoint=True))
+    rows += list(rng.integers(max(dtype.low, -2), 1, (3, count), endpoint=True))
+    assert differences(compile_graph(graph, find_target(target)), np.array(rows)) == []
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_encodings_mix_in_one_graph(target: str) -> None:
+    rng = np.random.default_rng(5)
+    how = requantization(1, 7, low=0, high=UINT8.high)
+    x = Tensor("x", (20,), UINT8)
+    one = linear("one", x, rng.integers(-128, 128, (30, 20)), 0, how, dtype=UINT8)
+    how = replace(how, shift=3)
+    two = linear("two", one.output, rng.integers(-2, 3, (12, 30)), 50, how, dtype=UINT8)
+    three = linear("three", two.output, rng.integers(-128, 128, (5, 12)), -9)
+    graph = graph_of(one, two, three, argmax(three.output), source=x, outputs=("winner",))
+    graph = replace(graph, outputs=("three_out", "winner"))
+    program = compile_graph(graph, find_target(target), {"two": INDEX_LISTS})
+    assert program.encodings == {"one": DENSE8, "two": INDEX_LISTS, "three": DENSE8}
+    assert differences(program, batch(graph, 3)) == []
+
+
+@pytest.mark.parametrize(
+    ("hidden", "behind"),
+    [
+        (230, ("fc1_stream", "fc2_b0_starts")),  # all of the second layer lies in the far half
+        (211, ("fc2_b0_starts", "fc2_b0_lists")),  # the table of columns lies across the border
+        (210, ("fc2_b0_lists", "fc2_b0_outputs")),  # the lists do
+    ],
+)
+def test_constants_beyond_64_kib(hidden: int, behind: tuple[str, str]) -> None:
+    rng = np.random.default_rng(hidden)
+    how = requantization(1, 12, low=0, high=UINT8.high)
+    x = Tensor("x", (300,), UINT8)
+    one = linear("fc1", x, rng.integers(-128, 128, (hidden, 300)), 3, how, dtype=UINT8)
+    two = linear("fc2", one.output, rng.integers(-2, 3, (120, hidden)), -5)
+    three = linear("fc3", two.output, rng.integers(-128, 128, (9, 120)), 77)
+    graph = graph_of(
+        one, two, three, argmax(three.output), source=x, outputs=("fc2_out", "fc3_out", "winner")
+    )
+    program = compile_graph(graph, find_target("mega"), {"fc2": INDEX_LISTS})
+    near, far = (program.image.symbols[name] for name in behind)
+    assert near < 0x10000 < far
+    assert program.image.symbols["fc3_stream"] > 0x10000
+    assert differences(program, batch(graph, 1)) == []
+
+
+@pytest.mark.parametrize(("rows", "far"), [(213, False), (214, True)])
+def test_constants_are_far_only_where_they_must_be(rows: int, far: bool) -> None:
+    graph = single(np.full((rows, 300), 127), source=UINT8)
+    program = compile_with(graph, "mega", DENSE8)
+    assert (program.flash > 0x10000) == far
+    assert ("elpm" in program.source) == far
+    assert differences(program, batch(graph, rows)) == []
