@@ -1,0 +1,134 @@
+"""What kernels do not support is refused: by the layer's name, with what would work."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from builders import (
+    DENSE8,
+    INDEX_LISTS,
+    argmax,
+    compile_with,
+    differences,
+    graph_of,
+    linear,
+    requantization,
+    single,
+)
+
+from kernels.compile import compile_graph
+from kernels.dtypes import INT8, INT16, UINT8
+from kernels.errors import GraphError, Unsupported
+from kernels.ir import Graph, Range, Tensor
+from kernels.ops.argmax import Argmax
+from kernels.quant import Requantization
+from kernels.target import find_target
+
+INT32_HIGH = (1 << 31) - 1
+
+
+def test_z80_dense8_takes_8_bit_activations() -> None:
+    message = "fc: dense8 on z80 takes 8-bit activations, x is int16"
+    with pytest.raises(Unsupported, match=message):
+        compile_with(single([[3]], source=INT16, bounds=Range(0, 1)), "cpm", DENSE8)
+
+
+def test_z80_dense8_takes_fewer_than_2048_inputs() -> None:
+    most = single(np.full((1, 2047), -128), 0, requantization(1, 11))
+    inputs = np.array([np.full(2047, 255), np.arange(2047) % 256])
+    assert differences(compile_with(most, "cpm", DENSE8), inputs) == []
+    with pytest.raises(Unsupported, match="fc: dense8 on z80 takes fewer than 2048 inputs"):
+        compile_with(single(np.full((1, 2048), -128)), "cpm", DENSE8)
+
+
+@pytest.mark.parametrize("encoding", [DENSE8, INDEX_LISTS])
+def test_z80_products_have_32_bits(encoding: str) -> None:
+    def graph(highest: int) -> Graph:
+        return single([[1]], highest - 255, requantization(65535, 16))
+
+    assert 32768 * 65535 <= INT32_HIGH < 32769 * 65535
+    inputs = np.array([[0], [254], [255]])
+    assert differences(compile_with(graph(32768), "cpm", encoding), inputs) == []
+    with pytest.raises(Unsupported, match=r"fc: products of 5 bytes;.*use smaller multipliers"):
+        compile_with(graph(32769), "cpm", encoding)
+    assert differences(compile_with(graph(32769), "uno", encoding), inputs) == []
+
+
+@pytest.mark.parametrize(("bias", "zero_point"), [(INT32_HIGH - 300, 100), (-INT32_HIGH, -100)])
+def test_z80_zero_points_stay_within_32_bits(bias: int, zero_point: int) -> None:
+    def graph(shift: int) -> Graph:
+        return single([[1]], bias, requantization(1, shift, zero_point=zero_point))
+
+    inputs = np.array([[0], [127], [255]])
+    with pytest.raises(Unsupported, match=r"fc: with its zero point.*use a larger shift"):
+        compile_with(graph(0), "cpm", DENSE8)
+    assert differences(compile_with(graph(0), "uno", DENSE8), inputs) == []
+    assert differences(compile_with(graph(1), "cpm", DENSE8), inputs) == []
+
+
+@pytest.mark.parametrize("target", ["uno", "mega", "cpm"])
+def test_index_lists_have_accumulators_of_24_bits(target: str) -> None:
+    widest, wider = single([[1]], (1 << 23) - 256), single([[1]], (1 << 23) - 255)
+    inputs = np.array([[0], [255]])
+    assert differences(compile_with(widest, target, INDEX_LISTS), inputs) == []
+    with pytest.raises(Unsupported, match=r"fc: index-lists has .* at most 24 bits; use dense8"):
+        compile_with(wider, target, INDEX_LISTS)
+    assert differences(compile_with(wider, target, DENSE8), inputs) == []
+
+
+def test_z80_index_lists_add_inputs_below_zero_to_16_bits() -> None:
+    widest = single([[1]], 32767 - 127, source=INT8)
+    wider = single([[1]], 32767 - 126, source=INT8)
+    not_negative = single([[1]], 32767, source=INT8, bounds=Range(0, 127))
+    inputs = np.array([[-128], [-1], [0], [127]])
+    assert differences(compile_with(widest, "cpm", INDEX_LISTS), inputs) == []
+    assert differences(compile_with(not_negative, "cpm", INDEX_LISTS), inputs[2:]) == []
+    message = "fc: index-lists on z80 adds inputs below zero to accumulators of at most 16 bits; "
+    with pytest.raises(Unsupported, match=f"{message}use dense8"):
+        compile_with(wider, "cpm", INDEX_LISTS)
+    assert differences(compile_with(wider, "cpm", DENSE8), inputs) == []
+
+
+def test_avr_lists_of_a_block_have_65535_bytes() -> None:
+    # 254 outputs, 128 inputs, each index twice: 65,024 bytes and two sentinels a column.
+    most = single(np.full((254, 128), 2), 0, requantization(1, 2))
+    rng = np.random.default_rng(1)
+    inputs = rng.integers(0, 256, (2, 128))
+    assert differences(compile_with(most, "mega", INDEX_LISTS), inputs) == []
+    too_many = single(np.full((254, 129), 2))
+    with pytest.raises(Unsupported, match=r"fc: lists of 65,790 bytes, 65,535 at most; use dense8"):
+        compile_with(too_many, "mega", INDEX_LISTS)
+
+
+def test_a_layer_is_refused_by_its_own_name() -> None:
+    x = Tensor("x", (2,), UINT8)
+    first = linear("first", x, [[1, 1]])
+    graph = graph_of(first, linear("second", first.output, [[1]]), source=x)
+    with pytest.raises(Unsupported, match=r"second: dense8 on z80 .* first_out is int16"):
+        compile_with(graph, "cpm", DENSE8)
+
+
+@dataclass(frozen=True, eq=False)
+class _Softmax(Argmax):
+    """An op that no kernel is registered for."""
+
+
+@pytest.mark.parametrize(("target", "isa"), [("uno", "avr"), ("cpm", "z80")])
+def test_an_op_without_a_kernel(target: str, isa: str) -> None:
+    x = Tensor("x", (3,), UINT8)
+    node = _Softmax("soft", x, Tensor("y", (1,), UINT8))
+    message = f"soft: no {isa} kernel for _Softmax with encoding None; there are kernels for: none"
+    with pytest.raises(Unsupported, match=message):
+        compile_graph(graph_of(node, source=x), find_target(target))
+
+
+def test_a_broken_graph_is_refused_before_anything_else() -> None:
+    x = Tensor("x", (300,), UINT8)
+    with pytest.raises(GraphError, match="300 elements"):
+        compile_graph(graph_of(argmax(x), source=x), find_target("uno"))
+
+
+def test_requantization_is_checked_with_the_graph() -> None:
+    how: Requantization = requantization(1 << 16)
+    with pytest.raises(GraphError, match=r"fc: multipliers must be in \[1, 65535\]"):
+        compile_with(single([[1]], 0, how), "uno", DENSE8)
