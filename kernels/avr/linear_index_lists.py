@@ -1,10 +1,10 @@
 """Linear with index lists on AVR: input-stationary, so inactive inputs cost a test and no more.
 
 Accumulators lie in SRAM, byte k of all of them in page k. An event, a nonzero weight met by a
-nonzero input, takes 9 cycles: load the output's number into YL, load, add, branch on carry, store.
-The carry path raises the next page's byte. It also ends the list: the sentinel's slot holds 0xff (0
-for lists that subtract), so adding anything but zero carries there, and only there is the end
-tested for.
+nonzero input, takes 9 cycles: load the output's number into YL, load, add, branch on carry, store;
+8 events of a list take 2 more. An inactive input takes 10 cycles, 13 if it has 16 bits. The carry
+path raises the next page's byte. It also ends the list: the sentinel's slot holds 0xff (0 for lists
+that subtract), so adding anything but zero carries there, and only there is the end tested for.
 
 Accumulators start at 128, half way up the low byte, to carry less often; the bias takes it back.
 Each byte of the input makes a pass of its own over the column, unless it is zero.

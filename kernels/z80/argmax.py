@@ -11,7 +11,7 @@ def emit(job: Job) -> None:
     """Write the walk. Registers: HL next element; DE the largest; C its index, B elements left.
 
     Signed elements are compared with their sign bits flipped. Clobbers AF, BC, DE, HL, IX. Stack:
-    two bytes.
+    none.
     """
     layer = job.node
     assert isinstance(layer, Argmax)

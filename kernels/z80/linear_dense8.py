@@ -11,7 +11,7 @@ walks along the row, one for each byte.
 
 Registers: C, B, E, D accumulator; HL table; HL' weights and, behind each row, the constants of its
 output; DE' inputs; B' loop; IY outputs. T-states per product of bytes: 91, plus 12 for accumulators
-of more than 16 bits, plus 7 for signed bytes, plus 14 per 8 products.
+of more than 16 bits (13 where the lower 16 carry), plus 7 for signed bytes, plus 14 per 8 products.
 """
 
 from __future__ import annotations
