@@ -1,0 +1,179 @@
+"""Cycles are exact: they repeat, they add up, and they are what the emitters' docstrings say.
+
+Formulas are held against the emulator by differences of programs that differ in one product, event
+or input, which leaves out everything that is done once a layer.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from builders import (
+    DENSE8,
+    INDEX_LISTS,
+    argmax,
+    assert_cycles_add_up,
+    compile_with,
+    graph_of,
+    linear,
+    requantization,
+    single,
+    tiny_graph,
+)
+
+from harness.run import Runner
+from kernels.compile import compile_graph
+from kernels.dtypes import INT8, INT16, UINT8, DType
+from kernels.encodings import encodings
+from kernels.ir import Graph, Range, Tensor
+from kernels.target import find_target
+
+TARGETS = ("uno", "mega", "cpm")
+AVRS = ("uno", "mega")
+RETURN_ADDRESS = {"uno": 2, "mega": 3, "cpm": 2}
+
+
+def cycles(graph: Graph, target: str, encoding: str, x: Sequence[int]) -> int:
+    """Those of the layer `fc`."""
+    runner = Runner(compile_with(graph, target, encoding))
+    return runner.infer(np.array(x)).layer_cycles["fc"]
+
+
+def stack_peak(graph: Graph, target: str, encoding: str, x: Sequence[int]) -> int:
+    return Runner(compile_with(graph, target, encoding)).infer(np.array(x)).stack_peak
+
+
+@pytest.mark.parametrize("encoding", encodings())
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_same_input_takes_the_same_cycles(target: str, encoding: str) -> None:
+    program = compile_with(tiny_graph(), target, encoding)
+    runner = Runner(program)
+    inputs = [np.array(x) for x in ([3, 0, 255], [0, 0, 0], [255, 255, 255])]
+    first, again = [[runner.infer(x) for x in inputs] for _ in range(2)]
+    fresh = [Runner(program).infer(x) for x in inputs]
+    for one, two, three in zip(first, again, fresh, strict=True):
+        assert one.cycles == two.cycles == three.cycles
+        assert one.layer_cycles == two.layer_cycles == three.layer_cycles
+        assert_cycles_add_up(program, one)
+    if encoding == INDEX_LISTS:
+        assert first[1].cycles < first[0].cycles < first[2].cycles
+
+
+def zeros(inputs: int, outputs: int, source: DType, wrap: int, bounds: Range | None) -> Graph:
+    return single(np.zeros((outputs, inputs)), source=source, wrap=wrap, bounds=bounds)
+
+
+@pytest.mark.parametrize(
+    ("source", "low", "per_input"),
+    [(UINT8, 0, 5), (INT8, 0, 5), (INT8, -1, 6), (INT16, 0, 7), (INT16, -1, 8)],
+)
+@pytest.mark.parametrize("width", [2, 3, 4])
+@pytest.mark.parametrize("target", AVRS)
+def test_avr_dense8(target: str, width: int, source: DType, low: int, per_input: int) -> None:
+    def layer(inputs: int, outputs: int) -> int:
+        graph = zeros(inputs, outputs, source, 8 * width, Range(low, 5))
+        return cycles(graph, target, DENSE8, [0] * inputs)
+
+    product = layer(6, 3) - layer(5, 3) - layer(6, 2) + layer(5, 2)
+    assert product == (5 + width if source.size == 1 else 6 + 2 * width)
+    block = (21 if source.size == 1 else 18) // width
+    two_blocks, one_block = (layer(6, n) - layer(5, n) for n in (2 * block, block))
+    assert two_blocks - one_block == block * product + per_input
+
+
+@pytest.mark.parametrize(("source", "zero"), [(UINT8, 128), (INT8, 0)])
+@pytest.mark.parametrize("width", [2, 3, 4])
+def test_z80_dense8(width: int, source: DType, zero: int) -> None:
+    def layer(inputs: int, outputs: int) -> int:
+        graph = zeros(inputs, outputs, source, 8 * width, None)
+        return cycles(graph, "cpm", DENSE8, [zero] * inputs)
+
+    product = 91 + 12 * (width > 2) + 7 * source.signed
+    assert layer(6, 3) - layer(5, 3) - layer(6, 2) + layer(5, 2) == product
+    assert layer(16, 3) - layer(8, 3) - layer(16, 2) + layer(8, 2) == 8 * product + 14
+
+
+@pytest.mark.parametrize("inputs", [7, 8, 100])
+def test_z80_dense8_takes_one_more_where_it_carries(inputs: int) -> None:
+    square = 128 * 129 // 2  # T(-128), of a weight of -128 and an input of zero
+    times = [
+        cycles(
+            single([[weight] * inputs], source=INT8, wrap=32, how=requantization(1, 31)),
+            "cpm",
+            DENSE8,
+            [0] * inputs,
+        )
+        for weight in (-128, 0)
+    ]
+    assert times[0] - times[1] == inputs * square // 65536
+
+
+@pytest.mark.parametrize("weight", [1, -1])
+@pytest.mark.parametrize(
+    ("target", "event", "jump"), [("uno", 9, 2), ("mega", 9, 2), ("cpm", 45, 10)]
+)
+def test_index_lists_events(target: str, event: int, jump: int, weight: int) -> None:
+    def layer(events: int) -> int:
+        column = [weight] * events + [0] * (30 - events)
+        return cycles(single(np.array([column]).T, wrap=16), target, INDEX_LISTS, [1])
+
+    for events in (2, 7, 8, 9, 23, 24, 30):
+        assert layer(events) - layer(1) == event * (events - 1) + jump * (events // 8)
+
+
+@pytest.mark.parametrize(
+    ("source", "avr", "z80"), [(UINT8, 10, 79), (INT8, 10, 95), (INT16, 13, 92)]
+)
+@pytest.mark.parametrize("target", TARGETS)
+def test_index_lists_inactive_inputs(target: str, source: DType, avr: int, z80: int) -> None:
+    def layer(inputs: int) -> int:
+        graph = single(np.ones((3, inputs)), source=source, wrap=16)
+        return cycles(graph, target, INDEX_LISTS, [0] * inputs)
+
+    assert layer(21) - layer(20) == (z80 if target == "cpm" else avr)
+
+
+@pytest.mark.parametrize(
+    ("target", "source"),
+    [(t, x) for t in TARGETS for x in (UINT8, INT8, INT16) if (t, x) != ("cpm", INT16)],
+)
+@pytest.mark.parametrize("wrap", [16, 24, 32])
+def test_stack_of_dense8(target: str, source: DType, wrap: int) -> None:
+    graph = single(np.full((12, 20), -9), 0, requantization(300, 9), source=source, wrap=wrap)
+    extra = 2 if target == "cpm" else RETURN_ADDRESS[target]  # a subroutine on AVR, IX on Z80
+    for value in (0, 100):
+        peak = stack_peak(graph, target, DENSE8, [value] * 20)
+        assert peak == RETURN_ADDRESS[target] + extra
+
+
+@pytest.mark.parametrize("source", [UINT8, INT8, INT16])
+@pytest.mark.parametrize("wrap", [16, 24])
+@pytest.mark.parametrize("target", TARGETS)
+def test_stack_of_index_lists(target: str, wrap: int, source: DType) -> None:
+    graph = single(
+        np.full((12, 20), -1),
+        0,
+        requantization(30, 9),
+        source=source,
+        bounds=Range(0, 99),
+        wrap=wrap,
+    )
+    extra = 4 if target == "cpm" else 0
+    assert stack_peak(graph, target, INDEX_LISTS, [50] * 20) == RETURN_ADDRESS[target] + extra
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_stack_of_argmax(target: str) -> None:
+    graph = graph_of(argmax(x := Tensor("x", (5,), UINT8)), source=x)
+    assert stack_peak(graph, target, DENSE8, [1, 2, 3, 4, 5]) == RETURN_ADDRESS[target]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_stack_of_a_program_is_that_of_its_deepest_layer(target: str) -> None:
+    x = Tensor("x", (4,), UINT8)
+    one = linear("one", x, np.ones((4, 4)), dtype=UINT8, how=requantization(low=0, high=255))
+    graph = graph_of(one, linear("two", one.output, np.ones((4, 4))), source=x)
+    program = compile_graph(graph, find_target(target), {"one": DENSE8, "two": INDEX_LISTS})
+    peak = Runner(program).infer(np.array([1, 2, 3, 4])).stack_peak
+    deepest = 4 if target == "cpm" else RETURN_ADDRESS[target]
+    assert peak == RETURN_ADDRESS[target] + deepest <= program.target.stack_reserve
