@@ -13,6 +13,7 @@ from emulators.simavr import SimAvr
 from emulators.zilog import Z80
 from harness.errors import RunFailed
 from kernels.image import Program
+from kernels.reference import check_inputs
 from kernels.target import Target
 
 DEFAULT_LIMIT = 1_000_000_000
@@ -51,11 +52,12 @@ class Runner:
     def infer(self, x: NDArray[np.integer], *, profile: bool = False) -> Run:
         """Run one input, integers of the graph's input shape, within its bounds.
 
-        profile: count cycles by instruction, too. Raises RunFailed unless the routine returns
-        within the limit.
+        profile: count cycles by instruction, too. Raises GraphError for other inputs, RunFailed
+        unless the routine returns within the limit.
         """
+        (x,) = check_inputs(self.program.graph, np.asarray(x)[np.newaxis])
         source = self.program.tensors[self.program.graph.input.name]
-        self.emulator.write(source.address, np.asarray(x).astype(source.dtype.numpy).tobytes())
+        self.emulator.write(source.address, x.astype(source.dtype.numpy).tobytes())
         result = self.emulator.call(
             self.program.entry,
             limit=self.limit,
