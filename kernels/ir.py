@@ -132,8 +132,8 @@ def verify(graph: Graph) -> None:
     known = {graph.input.name: graph.input}
     _verify_tensor(graph.input)
     for node in graph.nodes:
-        if not node.name.isidentifier():
-            raise GraphError(node.name, "a layer's name must be a valid identifier")
+        if not _is_symbol(node.name):
+            raise GraphError(node.name, "a layer's name must be a valid identifier, in ASCII")
         missing = [name for name in node.inputs if name not in known]
         if missing:
             raise GraphError(node.name, f"reads {missing[0]!r}, which no earlier node writes")
@@ -144,6 +144,10 @@ def verify(graph: Graph) -> None:
             raise GraphError(node.name, problem)
         known[node.output.name] = node.output
     _verify_names(graph, known)
+
+
+def _is_symbol(name: str) -> bool:
+    return name.isidentifier() and name.isascii()
 
 
 def _verify_names(graph: Graph, known: dict[str, Tensor]) -> None:
@@ -158,8 +162,8 @@ def _verify_names(graph: Graph, known: dict[str, Tensor]) -> None:
 
 
 def _verify_tensor(tensor: Tensor) -> None:
-    if not tensor.name.isidentifier():
-        raise GraphError(tensor.name, "a tensor's name must be a valid identifier")
+    if not _is_symbol(tensor.name):
+        raise GraphError(tensor.name, "a tensor's name must be a valid identifier, in ASCII")
     if not tensor.shape or any(size < 1 for size in tensor.shape):
         raise GraphError(tensor.name, f"shape {tensor.shape} is empty")
     if not np.isfinite(tensor.scale) or tensor.scale <= 0:
