@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kernels.errors import CompilerError
 from kernels.image import Arena, Buffer
 
 
 def plan_arena(buffers: Sequence[Buffer], origin: int = 0) -> Arena:
-    """Offsets of all buffers from `origin`, whose addresses are aligned as each buffer asks."""
+    """Offsets of all buffers from `origin`, whose addresses are aligned as each buffer asks.
+
+    Raises CompilerError where two buffers have one name.
+    """
     placed: list[tuple[Buffer, int]] = []
     for buffer in sorted(buffers, key=lambda b: (-b.align, -b.size, b.symbol)):
         rivals = sorted(
@@ -23,7 +27,11 @@ def plan_arena(buffers: Sequence[Buffer], origin: int = 0) -> Arena:
             if other.first <= buffer.last and buffer.first <= other.last
         )
         placed.append((buffer, _lowest_gap(buffer, rivals, origin)))
-    offsets = {buffer.symbol: offset for buffer, offset in placed}
+    offsets: dict[str, int] = {}
+    for buffer, offset in placed:
+        if buffer.symbol in offsets:
+            raise CompilerError(f"two buffers are called {buffer.symbol}: rename a layer or tensor")
+        offsets[buffer.symbol] = offset
     return Arena(offsets, max((offset + buffer.size for buffer, offset in placed), default=0))
 
 

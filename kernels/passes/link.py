@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from kernels.errors import CompilerError
@@ -14,8 +15,10 @@ from kernels.toolchain import assemble
 def link(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]) -> Image:
     """Assemble all parts, with the SRAM symbols at their addresses.
 
-    Raises CompilerError where the linked bytes are not what the layout planned.
+    Raises CompilerError where two symbols have one name, or where the linked bytes are not what the
+    layout planned.
     """
+    _check_names(pieces, addresses)
     linked = assemble(source(target, pieces, addresses), target)
     parts = tuple(piece.part for piece in pieces)
     labels = dict(linked.symbols)
@@ -46,6 +49,15 @@ def source(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]
             first = False
         lines.append(piece.text.text())
     return "\n".join(lines) + "\n"
+
+
+def _check_names(pieces: Sequence[Piece], addresses: Mapping[str, int]) -> None:
+    """GNU as takes a label for an address of SRAM that has the same name."""
+    names = Counter([*addresses, *(piece.symbol for piece in pieces if piece.symbol)])
+    names.update(label for piece in pieces for label in piece.text.labels)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise CompilerError(f"two symbols are called {twice[0]}: rename a layer or a tensor")
 
 
 def _marker(number: int) -> str:

@@ -11,6 +11,7 @@ from builders import DENSE8, INDEX_LISTS, compile_with, graph_of, linear, single
 from kernels.asm import Isa
 from kernels.avr.isa import AVR
 from kernels.compile import compile_graph
+from kernels.dtypes import UINT8
 from kernels.encodings import encodings
 from kernels.errors import CompilerError, DoesNotFit, Unsupported
 from kernels.image import Arena, Kind, Part
@@ -40,7 +41,7 @@ def sram(graph: Graph, target: Target, emission: Emission) -> dict[str, int]:
 
 
 def test_small_weights_get_index_lists_and_others_dense8() -> None:
-    x = Tensor("x", (2,), tiny_graph().input.dtype)
+    x = Tensor("x", (2,), UINT8)
     few = linear("few", x, [[2, -2], [0, 1]])
     many = linear("many", few.output, [[3, 0]])
     graph = graph_of(few, many, source=x)
@@ -92,7 +93,7 @@ def test_parts_follow_one_another_and_make_up_the_image(target: str, encoding: s
 
 
 def test_shared_constants_are_placed_once_and_aligned() -> None:
-    x = Tensor("x", (3,), tiny_graph().input.dtype)
+    x = Tensor("x", (3,), UINT8)
     one = linear("one", x, [[1, 2, 3]], dtype=x.dtype)
     graph = graph_of(one, linear("two", one.output, [[5]]), source=x)
     program = compile_with(graph, "cpm", DENSE8)
@@ -208,6 +209,27 @@ def test_an_image_of_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     message = f"the image has {size - 2:,} bytes, planned were {size:,}"
     with pytest.raises(CompilerError, match=message):
         compile_graph(tiny_graph(), UNO)
+
+
+@pytest.mark.parametrize(
+    ("layer", "tensor", "encoding", "symbol"),
+    [("t", "sum", DENSE8, "t_sum"), ("t_a", "a_acc", INDEX_LISTS, "t_a_acc")],
+)
+def test_names_that_collide_are_refused(
+    layer: str, tensor: str, encoding: str, symbol: str
+) -> None:
+    x = Tensor(tensor, (1,), UINT8)
+    graph = graph_of(linear(layer, x, [[1]]), source=x)
+    with pytest.raises(CompilerError, match=f"are called {symbol}: rename a layer or"):
+        compile_with(graph, "uno", encoding)
+
+
+def test_labels_that_collide_are_refused() -> None:
+    x = Tensor("x", (1,), UINT8)
+    first = linear("a", x, [[1]], dtype=UINT8)
+    graph = graph_of(first, linear("a_b0", first.output, [[1]]), source=x)
+    with pytest.raises(CompilerError, match="two symbols are called a_b0_outputs"):
+        compile_graph(graph, UNO, {"a_b0": DENSE8})
 
 
 def test_places_are_named_after_code_never_after_sram() -> None:
