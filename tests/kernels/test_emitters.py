@@ -115,6 +115,16 @@ def test_accumulators_wrap(target: str, encoding: str, bits: int) -> None:
     assert differences(compile_with(graph, target, encoding), inputs) == []
 
 
+@pytest.mark.parametrize("encoding", encodings())
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("bounds", [Range(-1, 5), Range(0, 127), Range(-128, -128), Range(3, 3)])
+def test_bounds_around_zero(target: str, encoding: str, bounds: Range) -> None:
+    graph = single([[2, -1], [-2, 1]], [-3, 3], source=INT8, bounds=bounds)
+    every = np.arange(bounds.low, bounds.high + 1)
+    inputs = np.stack([every, every[::-1]], axis=1)
+    assert differences(compile_with(graph, target, encoding), inputs) == []
+
+
 @pytest.mark.parametrize("dtype", [UINT8, INT8, INT16])
 @pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize("target", TARGETS)
