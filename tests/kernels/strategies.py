@@ -19,7 +19,12 @@ from kernels.ops.linear import Linear
 from kernels.quant import MAX_SHIFT, Rounding
 
 SIZES = (1, 2, 3, 7, 8, 9, 10, 11, 15, 16, 17, 64, 127, 128, 253, 254, 255, 256, 257, 300)
-BYTES: Mapping[str, int] = {"uno": 20_000, "mega": 40_000, "cpm": 30_000}  # for weights
+BYTES: Mapping[str, int] = {
+    "uno": 20_000,
+    "mega": 40_000,
+    "cpm": 30_000,
+    "attiny85": 2_500,
+}  # for weights
 FILLS = ("random", "random", "random", "sparse", "lowest", "highest", "zero")
 
 
@@ -37,9 +42,8 @@ class Drawing:
         self.rng = np.random.default_rng(self.draw(st.integers(0, 1 << 32)))
 
     def dtype(self) -> DType:
-        """One that the emitter takes."""
-        narrow = self.target == "cpm" and self.encoding == DENSE8
-        return self.draw(st.sampled_from([UINT8, INT8] if narrow else [UINT8, INT8, INT16]))
+        """Any one."""
+        return self.draw(st.sampled_from([UINT8, INT8, INT16]))
 
     def size(self, largest: int) -> int:
         """One of the sizes, at most `largest`."""
@@ -49,11 +53,10 @@ class Drawing:
         """True in so many of a hundred cases; False when shrunk."""
         return self.draw(st.integers(1, 100)) > 100 - percent
 
-    def widest_accumulator(self, x: Range) -> int:
-        """Bits that the emitter has for inputs in `x`."""
-        if self.encoding == DENSE8:
-            return 32
-        return 16 if self.target == "cpm" and x.low < 0 else 24
+    @property
+    def widest_accumulator(self) -> int:
+        """Bits that the emitter has."""
+        return 32 if self.encoding == DENSE8 else 24
 
 
 @st.composite
@@ -115,7 +118,7 @@ def _linear(d: Drawing, name: str, source: Tensor, known: Range) -> Linear:
         wrap=d.draw(st.sampled_from([None, None, None, 16, 24, 32])),
         dtype=d.dtype(),
     )
-    widest = d.widest_accumulator(known)
+    widest = d.widest_accumulator
     low, high = layer.accumulator_bounds(known)
     if layer.wrap is None and max(-low.min(), high.max() + 1) > 1 << (widest - 1):
         layer = replace(layer, wrap=32 if d.chance(3) else widest)

@@ -22,7 +22,7 @@ from strategies import batch, graphs
 from kernels.compile import compile_graph
 from kernels.dtypes import INT8, INT16, UINT8, DType
 from kernels.encodings import encodings
-from kernels.errors import Unsupported
+from kernels.errors import DoesNotFit, Unsupported
 from kernels.ir import Graph, Range, Tensor, verify
 from kernels.ops.linear import Linear
 from kernels.passes.ranges import prove_ranges
@@ -42,8 +42,7 @@ def is_refused(graph: Graph, target: str, encoding: str) -> bool:
     for layer in (node for node in graph.nodes if isinstance(node, Linear)):
         x = ranges[layer.input.name]
         plan = plan_requantization(layer, x)
-        widest = 2 if target == "cpm" and x.low < 0 else 3
-        if encoding == INDEX_LISTS and plan.acc_bytes > widest:
+        if encoding == INDEX_LISTS and plan.acc_bytes > 3:
             return True
         if target == "cpm" and (plan.product not in INT32 or plan.shifted not in INT32):
             return True
@@ -51,7 +50,7 @@ def is_refused(graph: Graph, target: str, encoding: str) -> bool:
 
 
 @pytest.mark.parametrize("encoding", encodings())
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", [*TARGETS, "attiny85"])  # the one without MUL
 @settings(
     derandomize=True,
     deadline=None,
@@ -67,7 +66,11 @@ def test_random_graphs_are_bit_exact(target: str, encoding: str, data: st.DataOb
         with pytest.raises(Unsupported):
             compile_with(graph, target, encoding)
         assume(False)
-    program = compile_with(graph, target, encoding)
+    try:
+        program = compile_with(graph, target, encoding)
+    except DoesNotFit:
+        assert target == "attiny85"  # the others are drawn to fit
+        assume(False)
     assert differences(program, batch(graph, data.draw(st.integers(0, 1 << 32)))) == []
 
 

@@ -17,20 +17,14 @@ from builders import (
 )
 
 from kernels.compile import compile_graph
-from kernels.dtypes import INT8, INT16, UINT8
+from kernels.dtypes import UINT8
 from kernels.errors import GraphError, Unsupported
-from kernels.ir import Graph, Range, Tensor
+from kernels.ir import Graph, Tensor
 from kernels.ops.argmax import Argmax
 from kernels.quant import Requantization
 from kernels.target import find_target
 
 INT32_HIGH = (1 << 31) - 1
-
-
-def test_z80_dense8_takes_8_bit_activations() -> None:
-    message = "fc: dense8 on z80 takes 8-bit activations, x is int16"
-    with pytest.raises(Unsupported, match=message):
-        compile_with(single([[3]], source=INT16, bounds=Range(0, 1)), "cpm", DENSE8)
 
 
 def test_z80_dense8_takes_fewer_than_2048_inputs() -> None:
@@ -76,19 +70,6 @@ def test_index_lists_have_accumulators_of_24_bits(target: str) -> None:
     assert differences(compile_with(wider, target, DENSE8), inputs) == []
 
 
-def test_z80_index_lists_add_inputs_below_zero_to_16_bits() -> None:
-    widest = single([[1]], 32767 - 127, source=INT8)
-    wider = single([[1]], 32767 - 126, source=INT8)
-    not_negative = single([[1]], 32767, source=INT8, bounds=Range(0, 127))
-    inputs = np.array([[-128], [-1], [0], [127]])
-    assert differences(compile_with(widest, "cpm", INDEX_LISTS), inputs) == []
-    assert differences(compile_with(not_negative, "cpm", INDEX_LISTS), inputs[2:]) == []
-    message = "fc: index-lists on z80 adds inputs below zero to accumulators of at most 16 bits; "
-    with pytest.raises(Unsupported, match=f"{message}use dense8"):
-        compile_with(wider, "cpm", INDEX_LISTS)
-    assert differences(compile_with(wider, "cpm", DENSE8), inputs) == []
-
-
 def test_avr_lists_of_a_block_have_65535_bytes() -> None:
     # 254 outputs, 128 inputs, each index twice: 65,024 bytes and two sentinels a column.
     most = single(np.full((254, 128), 2), 0, requantization(1, 2))
@@ -103,9 +84,9 @@ def test_avr_lists_of_a_block_have_65535_bytes() -> None:
 def test_a_layer_is_refused_by_its_own_name() -> None:
     x = Tensor("x", (2,), UINT8)
     first = linear("first", x, [[1, 1]])
-    graph = graph_of(first, linear("second", first.output, [[1]]), source=x)
-    with pytest.raises(Unsupported, match=r"second: dense8 on z80 .* first_out is int16"):
-        compile_with(graph, "cpm", DENSE8)
+    second = linear("second", first.output, [[1]], (1 << 23) - 1)
+    with pytest.raises(Unsupported, match=r"second: index-lists has accumulators of at most 24"):
+        compile_with(graph_of(first, second, source=x), "cpm", INDEX_LISTS)
 
 
 @dataclass(frozen=True, eq=False)
