@@ -22,12 +22,12 @@ def compile_graph(
 ) -> Program:
     """Compile a graph for a target.
 
-    encodings: by layer's name; layers not named get the smallest encoding that there is a kernel
-    for. Raises a CompilerError: GraphError, AccumulatorOverflow, Unsupported, DoesNotFit.
+    encodings: by layer's name; layers not named get the first in rank that serves.
+    Raises a CompilerError: GraphError, AccumulatorOverflow, Unsupported, DoesNotFit.
     """
     verify(graph)
     ranges = prove_ranges(graph)
-    chosen = choose_encodings(graph, encodings or {})
+    chosen = choose_encodings(graph, ranges, encodings or {})
     machine = startup_of(target)
     for far in (False, True) if "ELPM" in target.features else (False,):
         emission = emit_layers(graph, target, machine.ISA, ranges, chosen, far=far)

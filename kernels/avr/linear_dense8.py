@@ -9,7 +9,7 @@ Registers: r2..r22 accumulators of a block, r23 zero, r24 (r25) the input, r0 th
 Y outputs, Z the stream: per block its weights, then the constants of its outputs.
 
 Cycles per product, with accumulators of B bytes: 5 + B for 8-bit inputs, 6 + 2 * B for 16-bit ones;
-on top, for each input of each block, 5 to 8. Without MUL a product takes some 40 cycles more.
+on top, for each input of each block, 5 or 6. Without MUL a product takes some 40 cycles more.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from kernels.requant_plan import RequantPlan, plan_requantization
 
 _FIRST = 2  # accumulators' first register
 _REGISTERS = {1: 21, 2: 18}  # for accumulators, by bytes of an input; 16-bit inputs keep w in r20
-_NEAR = 116  # bytes of a loop that a conditional branch spans, the loop's own test not counted
 
 
 @emitter("avr", Linear, dense8.NAME)
@@ -136,7 +135,7 @@ class _Dense8:
         out.emit(f"{label}_mac:\n{self._load_input()}")
         for unit in range(size):
             out.emit(self._product(_FIRST + unit * width))
-        self._loop_inputs(f"{label}_mac", near=out.size - before < _NEAR)
+        out.emit(until("X", self.input_end, f"{label}_mac", out.size - before))
 
     def _product(self, acc: int) -> str:
         """One product into the accumulator that begins at register `acc`."""
@@ -155,19 +154,6 @@ class _Dense8:
             f"{'adc' if byte else 'add'}   r{acc + at + byte}, {source}"
             for byte, source in enumerate(sources)
         ]
-
-    def _loop_inputs(self, again: str, *, near: bool) -> None:
-        if near:
-            self.job.code.emit(until("X", self.input_end, again))
-            return
-        self.job.code.emit(f"""
-                cpi   r26, lo8({self.input_end})
-                ldi   r22, hi8({self.input_end})
-                cpc   r27, r22
-                breq  {again}_done
-                rjmp  {again}
-        {again}_done:
-        """)
 
     def _finish_products(self, label: str, size: int, done: int, dump: str) -> None:
         """Requantize a block; go on with blocks of its size until `done` outputs are written."""

@@ -42,10 +42,6 @@ def emit(job: Job) -> None:
     layer = job.node
     assert isinstance(layer, Linear)
     plan = plan_requantization(layer, job.ranges[layer.input.name])
-    if plan.acc_bytes > 3:
-        raise Unsupported(
-            f"{layer.name}: index-lists has accumulators of at most 24 bits; use dense8"
-        )
     sizes = blocks(len(layer.bias), index_lists.BLOCK)
     pages = job.scratch("acc", 256 * (plan.acc_bytes - 1) + sizes[0] + index_lists.SENTINELS, 256)
     first = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kernels.emit import Job
 
 RAMPZ = 0x3B
+_NEAR = 118  # bytes of a loop that a conditional branch spans, behind its first test
 
 
 def load(job: Job, register: str) -> str:
@@ -35,9 +36,21 @@ def point(pair: str, symbol: str) -> str:
     """
 
 
-def until(pair: str, end: str, again: str) -> str:
-    """Lines that go back to `again`, at most 60 words up, unless the pointer has reached `end`."""
+def until(pair: str, end: str, again: str, body: int = 0) -> str:
+    """Lines that go back to `again` unless the pointer has reached `end`.
+
+    body: bytes from there to here. Long loops use r22.
+    """
     low = {"X": 26, "Y": 28}[pair]
+    if body > _NEAR:
+        return f"""
+        cpi   r{low}, lo8({end})
+        ldi   r22, hi8({end})
+        cpc   r{low + 1}, r22
+        breq  {again}_done
+        rjmp  {again}
+        {again}_done:
+        """
     return f"""
         cpi   r{low}, lo8({end})
         brne  {again}

@@ -1,4 +1,4 @@
-"""Weight encodings: one file each, with `supports`, `encode` and `decode`; no instruction set here.
+"""Weight encodings: one file each, with `problem`, `encode` and `decode`; no instruction set here.
 
 An encoding owns the layout that its kernels stream through, so `decode(encode(w))` must give back
 every weight. Modules are found by their place in this folder; `name` is what users write.
@@ -18,12 +18,16 @@ from kernels.errors import Unsupported
 
 
 class Encoding(Protocol):
-    """What the module of an encoding offers to the choice of encodings."""
+    """What the module of an encoding offers to the choice of encodings.
+
+    RANK: where several serve and the user does not say, the lowest is taken.
+    """
 
     NAME: str
+    RANK: int
 
-    def supports(self, weights: NDArray[np.int8]) -> bool:
-        """Whether every weight of a matrix, int8 (out, in), can be encoded."""
+    def problem(self, weights: NDArray[np.int8], accumulator_bits: int) -> str | None:
+        """Why it does not serve a matrix, int8 (out, in), and its accumulators; None if it does."""
 
 
 @cache

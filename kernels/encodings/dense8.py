@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 NAME = "dense8"
+RANK = 2
 OFFSET = 128
 
 
-def supports(weights: NDArray[np.int8]) -> bool:
-    """Any int8 matrix."""
-    return weights.dtype == np.int8
+def problem(weights: NDArray[np.int8], accumulator_bits: int) -> str | None:  # noqa: ARG001
+    """Any int8 matrix, any accumulator."""
+    return None
 
 
 def encode(weights: NDArray[np.int8]) -> NDArray[np.uint8]:

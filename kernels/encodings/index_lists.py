@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 NAME = "index-lists"
+RANK = 1
 LARGEST = 2
+ACCUMULATOR_BITS = 24
 SENTINELS = 2
 BLOCK = 256 - SENTINELS
 
@@ -40,9 +42,13 @@ class Columns:
         return self.outputs + 1
 
 
-def supports(weights: NDArray[np.int8]) -> bool:
-    """Matrices whose weights are in {-2..2}."""
-    return bool(np.all(np.abs(weights.astype(np.int16)) <= LARGEST))
+def problem(weights: NDArray[np.int8], accumulator_bits: int) -> str | None:
+    """Weights are in {-2..2}; kernels keep a page of SRAM for each of at most three bytes."""
+    if np.any(np.abs(weights.astype(np.int16)) > LARGEST):
+        return f"cannot hold weights of [{weights.min()}, {weights.max()}]"
+    if accumulator_bits > ACCUMULATOR_BITS:
+        return f"has accumulators of at most {ACCUMULATOR_BITS} bits"
+    return None
 
 
 def encode(weights: NDArray[np.int8]) -> Columns:

@@ -1,6 +1,6 @@
 """Arena plan: tensors and scratch share SRAM when they are never alive together.
 
-1. Buffers are taken by size, the largest first.
+1. Buffers are taken by alignment, then by size, the largest first.
 2. Each goes to the lowest aligned offset at which it meets no buffer placed already whose
    lifetime touches its own.
 3. The arena's size is the highest end: the high-water mark.

@@ -1,16 +1,18 @@
-"""Choice of encodings: the smallest one that holds a layer's weights, unless the user says."""
+"""Choice of encodings: the first in rank that serves a layer, unless the user says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kernels.encodings import dense8, encodings, find_encoding, index_lists
+from kernels.encodings import encodings, find_encoding
 from kernels.errors import Unsupported
-from kernels.ir import Graph
+from kernels.ir import Graph, Range
 from kernels.ops.linear import Linear
 
 
-def choose_encodings(graph: Graph, wanted: Mapping[str, str]) -> dict[str, str]:
+def choose_encodings(
+    graph: Graph, ranges: Mapping[str, Range], wanted: Mapping[str, str]
+) -> dict[str, str]:
     """The encoding of every layer that has weights, by the layer's name.
 
     Raises Unsupported for a layer or an encoding that does not exist, or does not hold the weights.
@@ -19,15 +21,19 @@ def choose_encodings(graph: Graph, wanted: Mapping[str, str]) -> dict[str, str]:
     unknown = sorted(set(wanted) - set(layers))
     if unknown:
         raise Unsupported(f"{graph.name} has no layer {unknown[0]!r} with weights")
-    return {name: _choose(layer, wanted.get(name)) for name, layer in layers.items()}
+    return {
+        name: _choose(layer, ranges[layer.input.name], wanted.get(name))
+        for name, layer in layers.items()
+    }
 
 
-def _choose(layer: Linear, wanted: str | None) -> str:
-    name = wanted or (index_lists.NAME if index_lists.supports(layer.weights) else dense8.NAME)
-    if not find_encoding(name).supports(layer.weights):
-        others = [other for other, e in encodings().items() if e.supports(layer.weights)]
-        raise Unsupported(
-            f"{layer.name}: {name} cannot hold weights of "
-            f"[{layer.weights.min()}, {layer.weights.max()}]; use {' or '.join(others)}"
-        )
-    return name
+def _choose(layer: Linear, x: Range, wanted: str | None) -> str:
+    bits = layer.accumulator_bits(x)
+    problems = {name: e.problem(layer.weights, bits) for name, e in encodings().items()}
+    fitting = [name for name, problem in problems.items() if problem is None]
+    if wanted is None:
+        return min(fitting, key=lambda name: encodings()[name].RANK)
+    find_encoding(wanted)
+    if problems[wanted]:
+        raise Unsupported(f"{layer.name}: {wanted} {problems[wanted]}; use {' or '.join(fitting)}")
+    return wanted

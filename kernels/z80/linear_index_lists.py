@@ -21,7 +21,6 @@ from kernels.blocks import blocks
 from kernels.emit import Job, emitter, tensor_symbol
 from kernels.encodings import index_lists
 from kernels.encodings.index_lists import Columns
-from kernels.errors import Unsupported
 from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization
 from kernels.z80.linear_dense8 import store_output
@@ -40,10 +39,6 @@ def emit(job: Job) -> None:
     layer = job.node
     assert isinstance(layer, Linear)
     plan = plan_requantization(layer, job.ranges[layer.input.name])
-    if plan.acc_bytes > 3:
-        raise Unsupported(
-            f"{layer.name}: index-lists has accumulators of at most 24 bits; use dense8"
-        )
     sizes = blocks(len(layer.bias), index_lists.BLOCK)
     pages = job.scratch("acc", 256 * (plan.acc_bytes - 1) + sizes[0] + index_lists.SENTINELS, 256)
     first = 0

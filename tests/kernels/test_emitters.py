@@ -56,7 +56,7 @@ def is_refused(graph: Graph, target: str, encoding: str) -> bool:
     deadline=None,
     max_examples=PROGRAMS,
     phases=[Phase.generate, Phase.shrink],
-    suppress_health_check=[HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 @given(data=st.data())
 def test_random_graphs_are_bit_exact(target: str, encoding: str, data: st.DataObject) -> None:

@@ -46,7 +46,7 @@ def test_decoding_gives_back_what_was_encoded(name: str, data: st.DataObject) ->
     values = st.integers(-128 if high == 127 else -high, high)
     shape = data.draw(array_shapes(min_dims=2, max_dims=2, max_side=12))
     weights = data.draw(arrays(np.int8, shape, elements=values))
-    assert module.supports(weights)
+    assert module.problem(weights, 16) is None
     np.testing.assert_array_equal(round_trip(weights), weights)
 
 
@@ -67,11 +67,12 @@ def test_large_blocks_and_extreme_weights(name: str, inputs: int) -> None:
 
 
 def test_what_an_encoding_supports() -> None:
-    assert index_lists.supports(np.array([[-2, 2]], np.int8))
-    assert not index_lists.supports(np.array([[0, 3]], np.int8))
-    assert not index_lists.supports(np.array([[-3, 0]], np.int8))
-    assert not index_lists.supports(np.array([[-128]], np.int8))
-    assert dense8.supports(np.array([[-128, 127]], np.int8))
+    assert index_lists.problem(np.array([[-2, 2]], np.int8), 24) is None
+    assert "at most 24 bits" in str(index_lists.problem(np.array([[-2, 2]], np.int8), 32))
+    assert "weights of [0, 3]" in str(index_lists.problem(np.array([[0, 3]], np.int8), 16))
+    assert "weights of [-3, 0]" in str(index_lists.problem(np.array([[-3, 0]], np.int8), 16))
+    assert "weights of [-128, -128]" in str(index_lists.problem(np.array([[-128]], np.int8), 16))
+    assert dense8.problem(np.array([[-128, 127]], np.int8), 32) is None
 
 
 def test_an_unknown_encoding_is_refused_with_the_known_ones() -> None:

@@ -29,8 +29,12 @@ from kernels.toolchain import Linked, assemble
 UNO, CPM = find_target("uno"), find_target("cpm")
 
 
+def choose(graph: Graph, wanted: dict[str, str]) -> dict[str, str]:
+    return choose_encodings(graph, prove_ranges(graph), wanted)
+
+
 def emitted(graph: Graph, target: Target, encoding: str, isa: Isa | None = None) -> Emission:
-    chosen = choose_encodings(graph, {"fc": encoding})
+    chosen = choose(graph, {"fc": encoding})
     isa = isa or startup_of(target).ISA
     return emit_layers(graph, target, isa, prove_ranges(graph), chosen, far=False)
 
@@ -45,12 +49,16 @@ def test_small_weights_get_index_lists_and_others_dense8() -> None:
     few = linear("few", x, [[2, -2], [0, 1]])
     many = linear("many", few.output, [[3, 0]])
     graph = graph_of(few, many, source=x)
-    assert choose_encodings(graph, {}) == {"few": INDEX_LISTS, "many": DENSE8}
-    assert choose_encodings(graph, {"few": DENSE8}) == {"few": DENSE8, "many": DENSE8}
+    assert choose(graph, {}) == {"few": INDEX_LISTS, "many": DENSE8}
+    assert choose(graph, {"few": DENSE8}) == {"few": DENSE8, "many": DENSE8}
+
+
+def test_accumulators_too_wide_for_index_lists_get_dense8() -> None:
+    assert choose(single([[1]], (1 << 23) - 255), {}) == {"fc": DENSE8}
 
 
 def test_layers_without_weights_get_no_encoding() -> None:
-    assert choose_encodings(tiny_graph(), {}) == {"fc": INDEX_LISTS}
+    assert choose(tiny_graph(), {}) == {"fc": INDEX_LISTS}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,7 @@ def test_layers_without_weights_get_no_encoding() -> None:
 def test_encodings_that_cannot_be(wanted: dict[str, str], message: str) -> None:
     graph = single([[-2, 3]])
     with pytest.raises(Unsupported, match=message):
-        choose_encodings(graph, wanted)
+        choose(graph, wanted)
 
 
 def test_targets_are_found_by_name() -> None:
