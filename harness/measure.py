@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import Difference, Mismatch
+from harness.errors import Difference, HarnessError, Mismatch
 from harness.record import DOES_NOT_FIT, FITS, REST, Record
 from harness.run import DEFAULT_LIMIT, Run, Runner
 from kernels import reference
@@ -74,6 +74,8 @@ def measure(
     target = find_target(target) if isinstance(target, str) else target
     own = inputs is None
     x = model.inputs if inputs is None else inputs
+    if not len(x):
+        raise HarnessError(f"{model.name}: there are no inputs to run")
     expected = reference.run(model.graph, x)
     try:
         program = compile_graph(model.graph, target, encodings)
@@ -179,7 +181,7 @@ class _Counted:
             n_inputs=len(counts),
             cycles_min=int(counts.min()),
             cycles_mean=mean,
-            cycles_p95=int(np.percentile(counts, 95, method="higher")),
+            cycles_p95=int(np.percentile(counts, 95, method="inverted_cdf")),
             cycles_max=int(counts.max()),
             latency_ms=self.program.target.milliseconds(mean),
             flash_bytes=flash_bytes,
