@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from harness.errors import KNOWN_ERRORS
 from harness.measure import measure
 from harness.run import DEFAULT_LIMIT
-from harness.store import write_csv, write_json
+from harness.store import check_writable, write_csv, write_json
 from harness.table import render_tables
 from kernels.target import find_target, targets
 from models import catalog, load, train
@@ -55,6 +55,8 @@ def bench(
     Exits with 1 where a program does not fit or is not bit-exact.
     """
     chosen = [find_target(name) for name in target or targets()]
+    for path in filter(None, (json, csv)):
+        check_writable(path)
     loaded = load(model, data)
     if inputs:
         loaded = loaded.shortened(inputs)

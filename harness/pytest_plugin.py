@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from harness.errors import KNOWN_ERRORS
 from harness.measure import Measurement, measure
 from harness.run import DEFAULT_LIMIT
-from harness.store import write_csv, write_json
+from harness.store import check_writable, write_csv, write_json
 from harness.table import render_tables
-from kernels.errors import CompilerError
 from kernels.target import Target, find_target
 from models import Model, load
 
@@ -136,12 +135,11 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         for name in session.targets:
             find_target(name)
-    except CompilerError as error:
+        for option in ("cycles_json", "cycles_csv"):
+            if path := config.getoption(option):
+                check_writable(path)
+    except KNOWN_ERRORS as error:
         raise pytest.UsageError(str(error)) from None
-    for option in ("cycles_json", "cycles_csv"):
-        path = config.getoption(option)
-        if path is not None and not path.resolve().parent.is_dir():
-            raise pytest.UsageError(f"{path}: the folder {path.resolve().parent} does not exist")
     config.stash[SESSION] = session
 
 

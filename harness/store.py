@@ -14,10 +14,17 @@ from typing import Any
 import pandas as pd
 
 from emulators.simavr import LIBRARY_VERSION
+from harness.errors import HarnessError
 from harness.record import SCHEMA, Record
 from kernels import toolchain
 
 _PACKAGES = ("truecycle", "numpy", "torch", "z80")
+
+
+def check_writable(path: Path) -> None:
+    """Raise HarnessError where no file can be; to be called before measuring."""
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        raise HarnessError(f"{path} cannot be written: give a file in an existing folder")
 
 
 def write_json(path: Path, records: Sequence[Record]) -> None:
