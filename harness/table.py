@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -35,22 +36,21 @@ def render(
     shown = list(columns)
     while True:
         table = _table(title, shown, records)
-        needed = Console(width=UNLIMITED).measure(table).maximum
+        needed = _console(UNLIMITED).measure(table).maximum
         least = max(shown, key=lambda column: column.rank)
         if needed <= width or least.rank == 0:
             break
         shown.remove(least)
     out = StringIO()
-    Console(
-        file=out,
-        width=max(width, needed),
-        force_terminal=color,
-        no_color=not color,
-        highlight=False,
-    ).print(table)
+    _console(max(width, needed), file=out, force_terminal=color, no_color=not color).print(table)
     hidden = [column.title for column in columns if column not in shown]
     note = f"(too narrow for: {', '.join(hidden)})\n" if hidden else ""
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + f"\n{note}"
+
+
+def _console(width: int, **how: Any) -> Console:
+    """A console that takes text as it is, and, as it is given a height, the width as it is."""
+    return Console(width=width, height=25, markup=False, emoji=False, highlight=False, **how)
 
 
 def _table(title: str, columns: Sequence[Column], records: Sequence[Record]) -> Table:
