@@ -91,7 +91,8 @@ def one_line(action: Callable[[], T]) -> T:
     try:
         return action()
     except KNOWN_ERRORS as error:
-        pytest.fail(str(error), pytrace=False)
+        message = str(error)
+    pytest.fail(message, pytrace=False)  # not within `except`: pytest would show both errors
 
 
 SESSION = pytest.StashKey[CyclesSession]()
@@ -196,4 +197,6 @@ def _positive(text: str) -> int:
 def _target_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     target = callspec.params.get("target") if callspec else None
-    return target.name if isinstance(target, Target) else target
+    if isinstance(target, Target):
+        return target.name
+    return target if isinstance(target, str) else None
