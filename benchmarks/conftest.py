@@ -48,13 +48,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture
 def tinychat(request: pytest.FixtureRequest) -> Model:
+    if _TINYCHAT not in request.config.stash:  # its file was named, so it was not left out
+        pytest.fail(_DATA_FREE, pytrace=False)
     return request.config.stash[_TINYCHAT]
 
 
 @pytest.fixture
 def tinychat_folder(request: pytest.FixtureRequest) -> Path:
     folder = _folder(request.config)
-    assert folder is not None
+    if folder is None:
+        pytest.fail(_DATA_FREE, pytrace=False)
     return Path(folder)
 
 
