@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -89,10 +90,13 @@ def train_command(
 ) -> None:
     """Train a checkpoint from nothing."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(model)
+    progress = Progress(*columns, console=Console(stderr=True))
+    task = progress.add_task(model)
+    with ExitStack() as shown:  # from the first step on: an error before it is one line
 
         def step(now: TrainingStep) -> None:
+            if not progress.live.is_started:
+                shown.enter_context(progress)
             text = f"{model} epoch {now.epoch} loss {now.loss:.4f}"
             progress.update(task, total=now.epochs, completed=now.epoch, description=text)
 
