@@ -108,8 +108,11 @@ def test_bench_fails_where_something_does_not_fit(
     done = cli("bench", "tiny", "--json", "a.json")
     assert done.code == 1
     assert "tiny does not fit cramped: flash needs " in done.out
-    verdicts = [r["verdict"] for r in json.loads(Path("a.json").read_text())["records"]]
-    assert verdicts == ["fits"] * 4 + ["does not fit"] * 4 + ["fits"] * 4
+    records = json.loads(Path("a.json").read_text())["records"]
+    verdicts = {record["target"]: record["verdict"] for record in records}
+    assert verdicts.pop("cramped") == "does not fit"
+    assert set(verdicts.values()) == {"fits"}
+    assert verdicts.keys() >= {"uno", "attiny85", "cpm"}
 
 
 def test_bench_fails_where_something_is_wrong(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
