@@ -11,8 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from emulators.simavr import LIBRARY_VERSION
 from harness.errors import HarnessError
 from harness.record import SCHEMA, Record
@@ -44,6 +42,8 @@ def write_json(path: Path, records: Sequence[Record]) -> None:
 
 def write_csv(path: Path, records: Sequence[Record]) -> None:
     """A row per record, with schema, commit and tools as its last columns."""
+    import pandas as pd  # noqa: PLC0415 - half a second, which each start of pytest would pay
+
     table = pd.DataFrame([record.flat() for record in records], columns=list(_fields()))
     for column, kind in _fields().items():
         if "int" in kind:

@@ -13,21 +13,19 @@ def product(job: Job, left: str, right: str) -> str:
     return f"{take}rcall {_routine(job, right)}"
 
 
-def signed_product(job: Job, left: str, right: str) -> str:
-    """Lines that leave left * right in r1:r0, `left` signed, and the product's sign in r14.
+def signed_product(job: Job, left: str, right: str, *, sign: bool) -> str:
+    """Lines that leave left * right in r1:r0, `left` signed; both in r16..r23.
 
-    Both in r16..r23. r14 becomes 0xff or 0.
+    sign: leave the product's sign, 0xff or 0, in r14 as well.
     """
     if "MUL" in job.target.features:
-        return f"mulsu {left}, {right}\nsbc   r14, r14"
-    return f"""
+        return f"mulsu {left}, {right}" + ("\nsbc   r14, r14" if sign else "")
+    lines = f"""
         {product(job, left, right)}
         sbrc  {left}, 7
         sub   r1, {right}
-        mov   r14, r1
-        lsl   r14
-        sbc   r14, r14
     """
+    return lines + ("mov   r14, r1\nlsl   r14\nsbc   r14, r14" if sign else "")
 
 
 def _routine(job: Job, register: str) -> str:

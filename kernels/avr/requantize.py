@@ -97,8 +97,11 @@ def _multiply_add(job: Job, out: Assembly, plan: RequantPlan, digits: tuple[int,
     if i + j >= top:
         return
     signed = i == plan.acc_bytes - 1
-    multiply = signed_product if signed else product
-    out.emit(multiply(job, f"r{ACC + i}", f"r{_MULTIPLIER + j}"))
+    left, right = f"r{ACC + i}", f"r{_MULTIPLIER + j}"
+    if signed:
+        out.emit(signed_product(job, left, right, sign=i + j + 2 < top))
+    else:
+        out.emit(product(job, left, right))
     fill = 14 if signed else 15
     for byte in range(i + j, top):
         source = {0: 0, 1: 1}.get(byte - i - j, fill)
