@@ -6,18 +6,20 @@ A program pops all registers from memory, executes one instruction and pushes th
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from itertools import product
 
 import pytest
-from z80_model import BYTES, OutsideError, State, defined_flags, execute, halves
+from z80_model import BYTES, C, H, N, OutsideError, State, defined_flags, execute, halves
 from z80_table import Row, codes, decode
 
 from emulators.base import StopReason
 from emulators.zilog import Z80
 
-VECTORS = {"DD without effect": 4, "FD without effect": 4}  # of each instruction
-MOST_VECTORS = 32
+AT_LEAST, OF_EACH_MNEMONIC = 24, 500  # vectors of each opcode, and of each prefix and mnemonic
+IDLE_VECTORS = 4  # of each opcode whose prefix has no effect
 ELSEWHERE = {"jr", "djnz", "jp", "call", "ret", "rst", "halt", "di", "ei", "im", "in", "out"} | {
     *("ini", "outi", "inir", "otir")
 }
@@ -96,6 +98,18 @@ def run(cpu: Z80, code: bytes, before: State) -> tuple[StopReason, State]:
     return result.reason, after
 
 
+def differences(expected: State, got: State, flags: int) -> list[str]:
+    """Tell what differs between two states, of the flags only these."""
+    for state in (expected, got):
+        state.r["f"] &= flags
+    wrong = [
+        f"{name} {expected.r[name]:#x}, got {got.r[name]:#x}"
+        for name in expected.r
+        if expected.r[name] != got.r[name]
+    ]
+    return wrong if expected.memory == got.memory else [*wrong, "memory"]
+
+
 def vector(cpu: Z80, dice: random.Random, code: bytes, row: Row) -> str:
     """Try one vector; give what went wrong, or nothing."""
     full = complete(dice, code, row)
@@ -106,15 +120,7 @@ def vector(cpu: Z80, dice: random.Random, code: bytes, row: Row) -> str:
         except OutsideError:
             continue
         reason, got = run(cpu, full, before)
-        for state in (expected, got):
-            state.r["f"] &= defined_flags(row.mnemonic)
-        wrong = [
-            f"{name} {expected.r[name]:#x}, got {got.r[name]:#x}"
-            for name in expected.r
-            if expected.r[name] != got.r[name]
-        ]
-        if expected.memory != got.memory:
-            wrong.append("memory")
+        wrong = differences(expected, got, defined_flags(row.mnemonic))
         if reason is StopReason.RETURNED and not wrong:
             return ""
         return f"{full.hex(' ')} from {before.r}, {reason}: {'; '.join(wrong)}"
@@ -135,12 +141,33 @@ def test_instructions_against_the_model(part: int, tried: Tried) -> None:
     """In four parts, so that they may run side by side."""
     dice = random.Random(part)
     cpu = Z80()
-    chosen = list(instructions())[part::4]
+    every = list(instructions())
+    kinds = Counter((group, row.mnemonic) for group, _, row in every)
+    chosen = every[part::4]
     wrong, count = [], 0
     for group, code, row in chosen:
-        vectors = VECTORS.get(group, MOST_VECTORS)
+        vectors = max(AT_LEAST, OF_EACH_MNEMONIC // kinds[group, row.mnemonic])
+        if "without effect" in group:
+            vectors = IDLE_VECTORS
         lines = [vector(cpu, dice, code, row) for _ in range(vectors)]
         wrong += [line for line in lines if line]
         count += vectors
     tried("Z80 semantics, random vectors", "z80", count, wrong)
     tried("Z80 semantics, instructions", "z80", len(chosen), [])
+
+
+def test_daa_of_everything(tried: Tried) -> None:
+    """Each A with each C, H and N."""
+    cpu, code = Z80(), b"\x27"
+    before = next(random_states(random.Random(6)))
+    wrong, count = [], 0
+    for a, carry, half, subtracted in product(range(256), (0, C), (0, H), (0, N)):
+        before.r |= {"a": a, "f": carry | half | subtracted}
+        expected = deepcopy(before)
+        execute(expected, code)
+        reason, got = run(cpu, code, before)
+        lines = differences(expected, got, defined_flags("daa"))
+        if lines or reason is not StopReason.RETURNED:
+            wrong.append(f"A={a:02x} F={before.r['f']:02x}: {'; '.join(lines)}")
+        count += 1
+    tried("Z80 semantics, DAA of every A, C, H and N", "z80", count, wrong)
