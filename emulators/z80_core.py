@@ -1,29 +1,40 @@
-"""The `z80` library's machine, with exact T-states and a watch on its stack.
+"""The `z80` library's machine, with exact T-states, frame by frame or step by step.
 
 T-states are exact as long as they are counted by the library's frames of 100,000 T; its
-`ticks_to_stop` loses the overrun.
+`ticks_to_stop` loses the overrun, so it only says when to look.
 """
 
 from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
+from itertools import repeat
+from typing import Final
 
 import z80
 
-MEMORY_SIZE = 0x10000
-FRAME = 100_000
+from emulators.z80_guard import Guard, detach
+
+MEMORY_SIZE: Final = 0x10000
+FRAME: Final = 100_000
 
 # Where the library's state view holds what we use.
 _REGISTERS = slice(8, 12)  # PC, SP
+_TICKS_TO_STOP = slice(16, 20)
 _TICKS = slice(20, 24)  # T-states since the end of the last frame
+_R = 36
 _HALTED = 41
 _PREFIX = 43  # not 0 between a DD or FD prefix and the rest of its instruction
-_MEMORY = 44
+HEAD_SIZE: Final = 44  # memory follows
 
-_FRAME_ENDED = 1 << 3
 _BREAKPOINT = 1 << 0
-_WATCHED = 1 << 2
+_FRAME_ENDED = 1 << 3
+
+# R counts M1 cycles modulo 128. A chunk and the instruction that overruns it take at most
+# 480 + 22 T, and an M1 cycle at least 4.
+_CHUNK = 480
+# Longer chains of prefixes are left to stepping, which need not hurry.
+_MOST_PREFIXES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,65 +43,31 @@ class Checkpoint:
 
     state: bytes
     frames: int
+    m1: int
     lowest: int
 
 
-class StackWatch:
-    """Records the lowest written address of the stack, and growth below its floor.
+class Core:
+    """A CPU with 64 KiB of RAM, whose breakpoints are wherever code is not, and on marks.
 
-    Only what lies below the lowest address so far is watched, so that each byte costs one callback
-    at most. Growth is told from data by SP, hence only suspected: stepping decides.
+    m1_wait: T-states that the machine around the CPU adds to each M1 cycle.
     """
 
-    def __init__(self, machine: z80.Z80Machine, state: memoryview) -> None:
+    def __init__(self, m1_wait: int) -> None:
+        machine = z80.Z80Machine()
         self._machine = machine
-        self._memory = state[_MEMORY:]
-        self._sp = state[_REGISTERS].cast("H")[1:]
-        self._floor = 0
-        self.lowest = 0
-        self.grew_below = False
-
-    def start(self, floor: int, lowest: int) -> None:
-        """Watch a stack that may grow down to `floor` and is in use from `lowest` upwards."""
-        self._machine.unmark_addrs(0, MEMORY_SIZE, _WATCHED)
-        self._floor = floor
-        self.rewind(lowest)
-
-    def rewind(self, lowest: int) -> None:
-        """Go back to when `lowest` was the lowest written address."""
-        self.lowest = lowest
-        self.grew_below = False
-        guard = max(self._floor - 1, 0)
-        self._machine.mark_addrs(guard, lowest - guard, _WATCHED)
-
-    def on_write(self, address: int, value: int) -> None:
-        """Do the write in the library's stead, which calls this for watched addresses only."""
-        self._memory[address] = value
-        if address < self._floor:
-            # PUSH, CALL and RST lower SP only after both of their writes.
-            self.grew_below |= self._sp[0] - address in (1, 2)
-        else:
-            self._machine.unmark_addrs(address, self.lowest - address, _WATCHED)
-            self.lowest = address
-
-
-def _forget_write(address: int, value: int) -> None:
-    """Stand in for a watch that is no more."""
-
-
-class Core:
-    """A CPU with 64 KiB of RAM, whose breakpoints are wherever code is not, and on marks."""
-
-    def __init__(self) -> None:
-        self._machine = z80.Z80Machine()
-        self._state = self._machine.get_state_view()
+        self._state = machine.get_state_view()
+        self._head = self._state[:HEAD_SIZE]
+        self.memory = self._state[HEAD_SIZE:]
         self._registers = self._state[_REGISTERS].cast("H")
         self._ticks = self._state[_TICKS].cast("I")
-        self._frames = 0
-        self.watch = StackWatch(self._machine, self._state)
-        self._machine.set_write_callback(self.watch.on_write)
-        # The library keeps its callback for good, and the garbage collector cannot see that.
-        weakref.finalize(self, self._machine.set_write_callback, _forget_write)
+        self._ticks_to_stop = self._state[_TICKS_TO_STOP].cast("I")
+        self._m1_wait = m1_wait
+        self._frames = self._m1 = self._last_r = 0
+        self.guard = Guard(machine, self.memory, self._registers[1:], self._ticks_to_stop)
+        self.guard.attach()
+        # The library keeps its callbacks for good, and the garbage collector cannot see that.
+        weakref.finalize(self, detach, machine)
 
     @property
     def pc(self) -> int:
@@ -104,8 +81,8 @@ class Core:
 
     @property
     def cycles(self) -> int:
-        """T-states since `enter`."""
-        return self._frames * FRAME + self._ticks[0]
+        """T-states since `enter`, waits included."""
+        return self._frames * FRAME + self._ticks[0] + self._m1_wait * self._m1
 
     @property
     def frames(self) -> int:
@@ -116,6 +93,11 @@ class Core:
     def halted(self) -> bool:
         """Whether HALT was executed; it would last forever."""
         return self._state[_HALTED] != 0
+
+    @property
+    def within_instruction(self) -> bool:
+        """Whether a prefix was executed, and the rest of its instruction was not."""
+        return self._state[_PREFIX] != 0
 
     def erase(self) -> None:
         """Zero everything; nothing is code."""
@@ -130,50 +112,89 @@ class Core:
         """Make `run` stop before the instruction at `address`."""
         self._machine.set_breakpoint(address)
 
-    def write(self, address: int, data: bytes) -> None:
-        """Write memory; the caller checks the range."""
-        self._state[_MEMORY + address : _MEMORY + address + len(data)] = data
-
-    def read(self, address: int, size: int) -> bytes:
-        """Read memory; the caller checks the range."""
-        return bytes(self._state[_MEMORY + address : _MEMORY + address + size])
-
     def enter(self, pc: int, sp: int) -> None:
         """Zero the CPU and its clock, and set two registers."""
-        self._state[:_MEMORY] = bytes(_MEMORY)
-        self._frames = 0
+        self._head[:] = bytes(HEAD_SIZE)
+        self._frames = self._m1 = self._last_r = 0
         self._registers[0] = pc
         self._registers[1] = sp
 
     def save(self) -> Checkpoint:
         """Remember this moment."""
-        return Checkpoint(bytes(self._state), self._frames, self.watch.lowest)
+        return Checkpoint(bytes(self._state), self._frames, self._m1, self.guard.lowest)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to a moment of the same call."""
         self._state[:] = checkpoint.state
-        self._frames = checkpoint.frames
-        self.watch.rewind(checkpoint.lowest)
+        self._frames, self._m1 = checkpoint.frames, checkpoint.m1
+        self._last_r = self._state[_R]
+        self.guard.rewind(checkpoint.lowest)
 
     def run(self) -> bool:
-        """Run to a breakpoint (True) or to the end of the frame (False)."""
-        at_breakpoint = not self._machine.run() & _FRAME_ENDED
-        if not at_breakpoint:
-            self._frames += 1
-            self._finish_instruction()
-        return at_breakpoint
+        """Run to the end of the frame (False), or to a breakpoint or a suspicion (True)."""
+        events = self._run_counting_m1() if self._m1_wait else self._machine.run()
+        if not events & _FRAME_ENDED:
+            return True
+        self._frames += 1
+        self._finish_instruction()
+        return False
 
     def step(self) -> None:
         """Execute one whole instruction, whatever breakpoint it has."""
-        events = self._machine.step_over_breakpoint()
-        if self._state[_PREFIX]:
-            events |= self._finish_instruction()
-        if events & _FRAME_ENDED:
+        if self._machine.step_over_breakpoint() & _FRAME_ENDED:
             self._frames += 1
+        self._count_m1()
+        self._finish_instruction()
 
-    def _finish_instruction(self) -> int:
+    def log_steps(self, count: int, executable: bytes) -> bytearray:
+        """Execute at least `count` steps, whatever happens, and log the CPU before each.
+
+        A step is an instruction or one of its DD and FD prefixes. Ends between instructions, with
+        the CPU after the last one, unless an instruction runs out of what is executable.
+        """
+        step, head, log = self._machine.step_over_breakpoint, self._head, bytearray()
+        self.guard.start_log(log)
+        for _ in repeat(None, count):
+            log += head
+            step()
+        while self.within_instruction and executable[self.pc]:
+            log += head
+            step()
+        log += head
+        return log
+
+    def advance(self, count: int) -> None:
+        """Execute steps without keeping the time: `settle` must follow."""
+        step = self._machine.step_over_breakpoint
+        for _ in repeat(None, count):
+            step()
+
+    def settle(self, frames: int, m1: int) -> None:
+        """Add the frames that ended in the last steps, and their M1 cycles."""
+        self._frames += frames
+        self._m1 += m1
+        self._last_r = self._state[_R]
+
+    def _run_counting_m1(self) -> int:
+        run = self._machine.run
+        while True:
+            self._ticks_to_stop[0] = _CHUNK
+            events: int = run()
+            self._count_m1()
+            if events & (_BREAKPOINT | _FRAME_ENDED) or self.guard.suspicions:
+                return events
+
+    def _count_m1(self) -> None:
+        r = self._state[_R]
+        self._m1 += (r - self._last_r) & 0x7F
+        self._last_r = r
+
+    def _finish_instruction(self) -> None:
         """Execute what follows a prefix, which the library steps through on its own."""
-        events = 0
-        while self._state[_PREFIX]:
-            events |= self._machine.step_over_breakpoint()
-        return events
+        for _ in range(_MOST_PREFIXES):
+            if not self.within_instruction:
+                break
+            self._ticks_to_stop[0] = 1
+            if self._machine.run() & _FRAME_ENDED:
+                self._frames += 1
+            self._count_m1()

@@ -302,7 +302,7 @@ def test_machines_do_not_disturb_each_other(z80_as: Assemble) -> None:
 
 def test_dead_machines_are_freed() -> None:
     cpu = Z80()
-    watch, core = weakref.ref(cpu._core.watch), weakref.ref(cpu._core)
+    watch, core = weakref.ref(cpu._core.guard), weakref.ref(cpu._core)
     del cpu
     gc.collect()
     assert watch() is None

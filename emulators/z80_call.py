@@ -1,0 +1,125 @@
+"""One call under way: at full speed, and step by step where something is amiss or to be recorded.
+
+A call runs frame by frame. Whatever ends a frame in any other way than its end, a mark or a clean
+return is only suspected there; the frame is then taken back and traced, which finds the
+instruction at fault. Thus a run without faults pays next to nothing for the checks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from emulators.base import Mark, Profile, StopReason
+from emulators.z80_core import MEMORY_SIZE, Core
+from emulators.z80_trace import Bounds, Stop, Trace
+
+# Steps traced at once: few at first, for what goes wrong early.
+_FEW_STEPS = 256
+_MANY_STEPS = 16384
+
+
+class Ledger:
+    """Counts and T-states of the instruction at each address."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(MEMORY_SIZE, np.int64)
+        self._cycles = np.zeros(MEMORY_SIZE, np.int64)
+
+    def add(self, trace: Trace, counted: int) -> None:
+        """Add the first steps of a trace."""
+        counts, cycles = trace.costs(counted)
+        self._counts += counts
+        self._cycles += cycles
+
+    def profile(self) -> Profile:
+        """What was added so far."""
+        executed = np.flatnonzero(self._counts)
+        return Profile(
+            executed.astype(np.uint32),
+            self._counts[executed].astype(np.uint64),
+            self._cycles[executed].astype(np.uint64),
+        )
+
+
+class Run:
+    """One call: where it may go, when it must end, and what it left behind.
+
+    tracing: never run at full speed.
+    """
+
+    def __init__(
+        self, core: Core, bounds: Bounds, marked: frozenset[int], m1_wait: int, *, tracing: bool
+    ) -> None:
+        self._core = core
+        self._bounds = bounds
+        self._executable = bounds.permissions.executable.tobytes()
+        self._marked = marked
+        self._m1_wait = m1_wait
+        self._tracing = tracing
+        self._chunk = _FEW_STEPS
+        self.marks: list[Mark] = []
+        self.ledger: Ledger | None = None
+        self.cycles = 0
+
+    def to_end(self) -> tuple[StopReason, int, int | None]:
+        """Run until something ends the call; give the reason, where, and the address accessed."""
+        while True:
+            stop = self._trace() if self._tracing else self._try_frame()
+            if stop:
+                return stop.reason, stop.pc, stop.address
+
+    def _try_frame(self) -> Stop | None:
+        """Run a frame at full speed; if anything seems wrong, go back and trace from there."""
+        core = self._core
+        checkpoint, mark_count = core.save(), len(self.marks)
+        self._run_frame()
+        if self._seems_wrong():
+            core.restore(checkpoint)
+            del self.marks[mark_count:]
+            return self._trace()
+        self.cycles = core.cycles
+        if core.pc != self._bounds.return_address:
+            return None
+        return Stop(StopReason.RETURNED, 0, 0, core.pc)
+
+    def _run_frame(self) -> None:
+        """Run to the end of the frame, or to a breakpoint that is no mark; log the marks."""
+        core, frame = self._core, self._core.frames
+        while core.frames == frame and core.run():
+            if core.pc not in self._marked or self._is_suspicious():
+                return
+            self.marks.append(Mark(core.pc, core.cycles))
+            core.step()
+
+    def _is_suspicious(self) -> bool:
+        return bool(self._core.guard.suspicions) or self._core.within_instruction
+
+    def _seems_wrong(self) -> bool:
+        core, bounds = self._core, self._bounds
+        if self._is_suspicious() or core.halted:
+            return True
+        if core.pc == bounds.return_address:
+            return core.sp != bounds.balanced_sp or core.cycles > bounds.limit
+        return not self._executable[core.pc] or core.cycles >= bounds.limit
+
+    def _trace(self) -> Stop | None:
+        """Execute some steps, find what should have ended the call, and take back the rest."""
+        core, start = self._core, self._core.cycles
+        checkpoint = core.save()
+        log = core.log_steps(self._chunk, self._executable)
+        self._chunk = min(2 * self._chunk, _MANY_STEPS)
+        trace = Trace(log, core.memory, self._m1_wait)
+        stop = trace.first_stop(replace(self._bounds, start=start), core.guard)
+        done, counted = (stop.resume, stop.counted) if stop else (trace.size, trace.size)
+        if stop:
+            core.restore(checkpoint)
+            core.advance(done)
+        core.guard.suspicions.clear()
+        core.settle(*trace.clock(done))
+        self.cycles = start + trace.cycles(counted)
+        self.marks += trace.marks(self._marked, counted, start)
+        if self.ledger:
+            self.ledger.add(trace, counted)
+        return stop
