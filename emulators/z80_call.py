@@ -7,12 +7,12 @@ instruction at fault. Thus a run without faults pays next to nothing for the che
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from emulators.base import Mark, Profile, StopReason
-from emulators.z80_core import MEMORY_SIZE, Core
+from emulators.base import Mark, StopReason
+from emulators.z80_core import Core
+from emulators.z80_records import Ledger, Touched
 from emulators.z80_trace import Bounds, Stop, Trace
 
 # Steps traced at once: few at first, for what goes wrong early.
@@ -20,47 +20,31 @@ _FEW_STEPS = 256
 _MANY_STEPS = 16384
 
 
-class Ledger:
-    """Counts and T-states of the instruction at each address."""
-
-    def __init__(self) -> None:
-        self._counts = np.zeros(MEMORY_SIZE, np.int64)
-        self._cycles = np.zeros(MEMORY_SIZE, np.int64)
-
-    def add(self, trace: Trace, counted: int) -> None:
-        """Add the first steps of a trace."""
-        counts, cycles = trace.costs(counted)
-        self._counts += counts
-        self._cycles += cycles
-
-    def profile(self) -> Profile:
-        """What was added so far."""
-        executed = np.flatnonzero(self._counts)
-        return Profile(
-            executed.astype(np.uint32),
-            self._counts[executed].astype(np.uint64),
-            self._cycles[executed].astype(np.uint64),
-        )
-
-
 class Run:
     """One call: where it may go, when it must end, and what it left behind.
 
-    tracing: never run at full speed.
+    records: to be filled. tracing: never run at full speed; with records it cannot be.
     """
 
     def __init__(
-        self, core: Core, bounds: Bounds, marked: frozenset[int], m1_wait: int, *, tracing: bool
+        self,
+        core: Core,
+        bounds: Bounds,
+        marked: frozenset[int],
+        m1_wait: int,
+        *,
+        records: Sequence[Ledger | Touched],
+        tracing: bool,
     ) -> None:
         self._core = core
         self._bounds = bounds
         self._executable = bounds.permissions.executable.tobytes()
         self._marked = marked
         self._m1_wait = m1_wait
-        self._tracing = tracing
+        self._records = records
+        self._tracing = tracing or bool(records)
         self._chunk = _FEW_STEPS
         self.marks: list[Mark] = []
-        self.ledger: Ledger | None = None
         self.cycles = 0
 
     def to_end(self) -> tuple[StopReason, int, int | None]:
@@ -74,8 +58,8 @@ class Run:
         """Run a frame at full speed; if anything seems wrong, go back and trace from there."""
         core = self._core
         checkpoint, mark_count = core.save(), len(self.marks)
-        self._run_frame()
-        if self._seems_wrong():
+        whole = self._run_frame()
+        if self._seems_wrong(whole=whole):
             core.restore(checkpoint)
             del self.marks[mark_count:]
             return self._trace()
@@ -84,25 +68,26 @@ class Run:
             return None
         return Stop(StopReason.RETURNED, 0, 0, core.pc)
 
-    def _run_frame(self) -> None:
-        """Run to the end of the frame, or to a breakpoint that is no mark; log the marks."""
+    def _run_frame(self) -> bool:
+        """Run to the end of the frame (True), or to a breakpoint that is no mark; log the marks."""
         core, frame = self._core, self._core.frames
         while core.frames == frame and core.run():
             if core.pc not in self._marked or self._is_suspicious():
-                return
+                return False
             self.marks.append(Mark(core.pc, core.cycles))
             core.step()
+        return True
 
     def _is_suspicious(self) -> bool:
         return bool(self._core.guard.suspicions) or self._core.within_instruction
 
-    def _seems_wrong(self) -> bool:
+    def _seems_wrong(self, *, whole: bool) -> bool:
         core, bounds = self._core, self._bounds
         if self._is_suspicious() or core.halted:
             return True
         if core.pc == bounds.return_address:
             return core.sp != bounds.balanced_sp or core.cycles > bounds.limit
-        return not self._executable[core.pc] or core.cycles >= bounds.limit
+        return not whole or not self._executable[core.pc] or core.cycles >= bounds.limit
 
     def _trace(self) -> Stop | None:
         """Execute some steps, find what should have ended the call, and take back the rest."""
@@ -120,6 +105,6 @@ class Run:
         core.settle(*trace.clock(done))
         self.cycles = start + trace.cycles(counted)
         self.marks += trace.marks(self._marked, counted, start)
-        if self.ledger:
-            self.ledger.add(trace, counted)
+        for record in self._records:
+            record.add(trace, counted)
         return stop

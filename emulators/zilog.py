@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from emulators.base import CallResult, EmulatorError, MemoryMap
-from emulators.z80_call import Ledger, Run
+from emulators.z80_call import Run
 from emulators.z80_core import MEMORY_SIZE, Core
 from emulators.z80_decode import instruction_length
 from emulators.z80_guard import Permissions
+from emulators.z80_records import Ledger, Touched
 from emulators.z80_trace import Bounds
 
 _RETURN_ADDRESS_SIZE = 2
@@ -94,15 +95,20 @@ class Z80:
         stack_floor: int,
         marks: Sequence[int] = (),
         profile: bool = False,
+        touched: Touched | None = None,
     ) -> CallResult:
         """Call the routine; see `emulators.Emulator.call`.
 
+        touched: gets the addresses that the call reads and writes as data, the instruction at fault
+        included; EmulatorError without a memory map, since code might change then.
         All registers but SP are zero. The peak reaches down to the lowest byte written within the
         stack, so SP may serve as a data pointer elsewhere. An overflow is a PUSH, CALL or RST that
-        writes the byte below `stack_floor`, be that declared data or not. A profile traces the
-        call, which takes some ten times as long.
+        writes the byte below `stack_floor`, be that declared data or not. A profile and
+        `touched` trace the call, which takes some twenty times as long.
         """
         self._check_call(address, limit, stack, stack_floor, marks)
+        if touched and not self._permissions.guarded:
+            raise EmulatorError("what is touched is only known under a memory map")
         core, sp = self._core, stack - 1
         core.guard.lay(self._permissions, range(stack_floor, stack + 1))
         core.enter(address, sp)
@@ -110,10 +116,15 @@ class Z80:
         core.guard.start(sp)
         balanced_sp = (sp + _RETURN_ADDRESS_SIZE) % MEMORY_SIZE
         bounds = Bounds(self._permissions, self._return_address, balanced_sp, limit, 0)
-        tracing = profile or (self._m1_wait > 0 and self._may_write_r())
-        run = Run(core, bounds, frozenset(marks), self._m1_wait, tracing=tracing)
-        if profile:
-            run.ledger = Ledger()
+        ledger = Ledger() if profile else None
+        run = Run(
+            core,
+            bounds,
+            frozenset(marks),
+            self._m1_wait,
+            records=[record for record in (ledger, touched) if record],
+            tracing=self._m1_wait > 0 and self._may_write_r(),
+        )
         breakpoints = {*marks, *self._cut_instructions()}
         for pc in breakpoints:
             core.set_breakpoint(pc)
@@ -129,7 +140,7 @@ class Z80:
             pc=pc,
             stack_peak=stack - core.guard.lowest + 1,
             marks=tuple(run.marks),
-            profile=run.ledger.profile() if run.ledger else None,
+            profile=ledger.profile() if ledger else None,
             address=accessed,
         )
 
