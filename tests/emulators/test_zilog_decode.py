@@ -8,7 +8,7 @@ import z80
 
 from emulators.z80_decode import STEP, Decoded, instruction_length, step_length
 
-ROUNDS = 6
+ROUNDS = 2
 PREFIXES = {"": b"", "cb": b"\xcb", "ed": b"\xed", "dd": b"\xdd", "fd": b"\xfd"}
 
 
