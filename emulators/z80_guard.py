@@ -150,12 +150,6 @@ class Guard:
         if self._below is not None:
             self._machine.mark_addrs(self._below, 1, _WRITE)
 
-    def finish(self) -> None:
-        """Leave the marks as `lay` made them."""
-        self._machine.unmark_addrs(self._floor, self.lowest - self._floor, _WRITE)
-        if self._below is not None and self._writable[self._below]:
-            self._machine.unmark_addrs(self._below, 1, _WRITE)
-
     def rewind(self, lowest: int) -> None:
         """Go back to when `lowest` was the lowest written address."""
         self.lowest = lowest

@@ -131,7 +131,6 @@ class Z80:
         try:
             reason, pc, accessed = run.to_end()
         finally:
-            core.guard.finish()
             for pc_of_break in breakpoints:
                 core.allow(pc_of_break, 1)
         return CallResult(

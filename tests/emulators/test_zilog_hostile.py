@@ -108,6 +108,11 @@ def test_stack_of_all_memory_and_at_its_bottom(cpus: list[Z80]) -> None:
     cpus[0].load([(0x8000, b"\xe5\xe1\xc9")])
     whole = cpus[0].call(0x8000, limit=100, stack=0xFFFF, stack_floor=0)
     assert (whole.reason, whole.stack_peak) == (StopReason.RETURNED, 4)
+    # Popped empty and filled again: SP goes through 0.
+    cpus[0].load([(0x8000, b"\xe1\xe5\xc9")])
+    again = cpus[0].call(0x8000, limit=100, stack=0xFFFF, stack_floor=0)
+    assert (again.reason, again.stack_peak) == (StopReason.RETURNED, 2)
+    cpus[0].load([(0x8000, b"\xe5\xe1\xc9")])
     bottom = cpus[0].call(0x8000, limit=100, stack=1, stack_floor=0)
     assert (bottom.reason, bottom.address) == (StopReason.STACK_OVERFLOW, 0xFFFF)
 
@@ -124,6 +129,8 @@ def test_touched_is_what_was_read_and_written_as_data() -> None:
     expected[[0x8100, 0x90FE, 0x90FF]] = READ
     expected[0x9002] = WRITTEN
     assert touched.flags.tolist() == expected.tolist()
+    assert cpu.call(0x8000, touched=(cut := Touched()), **{**run, "limit": 22}).cycles == 34
+    assert np.flatnonzero(cut.flags).tolist() == [0x8100, 0x9000]
     cpu.load([(0x8000, code)])
     with pytest.raises(EmulatorError, match="map"):
         cpu.call(0x8000, touched=touched, **run)
