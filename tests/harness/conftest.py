@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import pytest_plugin
 from kernels.target import targets
 from models import catalog
 
@@ -27,7 +28,7 @@ def run_pytest(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Ru
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def run(*arguments: object) -> pytest.RunResult:
-        options = ["-p", "harness.pytest_plugin", "-p", "no:cacheprovider", *map(str, arguments)]
-        return pytester.runpytest_inprocess(*options)
+        options = ["-p", "no:cacheprovider", *map(str, arguments)]
+        return pytester.runpytest_inprocess(*options, plugins=[pytest_plugin])
 
     return run

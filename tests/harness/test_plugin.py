@@ -76,8 +76,8 @@ def test_the_plugin_works_in_a_process_of_its_own(
 ) -> None:
     if not request.config.pluginmanager.has_plugin("truecycle"):
         pytester.plugins.append("harness.pytest_plugin")
-    path = os.pathsep.join(map(str, (ROOT, Path(__file__).parent)))
-    monkeypatch.setenv("PYTHONPATH", path)
+    path = [str(ROOT), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
     pytester.makepyfile(BENCHMARK)
     result = pytester.runpytest_subprocess("-k", "uno")
     result.assert_outcomes(passed=1, deselected=1)
