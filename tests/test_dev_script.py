@@ -29,11 +29,14 @@ REAL_COMMANDS = [
     "tr",
 ]
 TOOLS = ["avr-as", "z80-unknown-coff-as", "gcc"]
+SECOND = "tests/second_opinion"
+PACKAGE = f"{SECOND}/package.json"
 
 RECORD = '#!/bin/sh\necho "${0##*/} $*" >> "$CALLS"\n'
 APT_INSTALLS = RECORD + (
     'echo "frontend ${DEBIAN_FRONTEND-}" >> "$CALLS"\n'
     'for tool in avr-as z80-unknown-coff-as gcc; do cp "$STAND_INS/tool" "$STAND_INS/$tool"; done\n'
+    '[ -e "$STAND_INS/node" ] || cp "$STAND_INS/tool" "$STAND_INS/node"\n'
 )
 # A python3 that can make an environment holding itself, and "builds" the extension in it.
 PYTHON = (
@@ -50,6 +53,14 @@ esac
 )
 
 
+NPM = (
+    RECORD
+    + f"""
+echo 'output of npm'; [ -z "$NPM_FAILS" ] || exit 1; mkdir -p {SECOND}/node_modules
+"""
+)
+
+
 class Checkout:
     """A copy of the script beside sources of a sort, and the commands that it sees."""
 
@@ -59,16 +70,24 @@ class Checkout:
         self.record = folder / "calls"
         self.stand_ins.mkdir()
         (self.root / "emulators").mkdir(parents=True)
+        (self.root / SECOND).mkdir(parents=True)
         shutil.copy(SCRIPT, self.root / "dev")
-        for name in ("pyproject.toml", "setup.py", "emulators/run.c", "emulators/x_build.py"):
+        for name in (
+            "pyproject.toml",
+            "setup.py",
+            "emulators/run.c",
+            "emulators/x_build.py",
+            PACKAGE,
+        ):
             (self.root / name).write_text("1\n")
         for name in REAL_COMMANDS:
             real = shutil.which(name)
             assert real is not None
             (self.stand_ins / name).symlink_to(real)
-        for name in [*TOOLS, "tool"]:
+        for name in [*TOOLS, "tool", "node"]:
             self.put(name, "#!/bin/sh\n")
         self.put("python3", PYTHON)
+        self.put("npm", NPM)
         self.put("id", "#!/bin/sh\necho 0\n")
 
     @property
@@ -297,6 +316,45 @@ def test_broken_environment_is_made_anew(checkout: Checkout) -> None:
     (checkout.root / ".venv" / "bin" / "python").unlink()
     assert checkout.run("setup").returncode == 0
     assert checkout.calls("python3 -m venv")
+
+
+def test_only_tests_need_the_second_emulators(checkout: Checkout) -> None:
+    checkout.remove("node", "npm")
+    assert checkout.run("bench").returncode == 0
+    result = checkout.run("test")
+    assert result.returncode == 1
+    for expected in ("nodejs (command node)", "npm (command npm)"):
+        assert expected in result.stderr.splitlines()
+    assert not checkout.calls("python -m pytest")
+
+
+def test_second_emulators_are_installed_once(checkout: Checkout) -> None:
+    checkout.put("apt-get", APT_INSTALLS)
+    checkout.remove("node")
+    assert checkout.run("test").returncode == 0
+    assert checkout.calls("apt-get") == ["apt-get install -y --no-install-recommends nodejs"]
+    assert checkout.calls("npm") == [
+        f"npm install --prefix {SECOND} --no-package-lock --no-audit --no-fund"
+    ]
+    assert checkout.run("test").returncode == 0
+    assert not checkout.calls("npm")
+
+
+def test_changed_package_json_is_installed_anew(checkout: Checkout) -> None:
+    checkout.run("test")
+    (checkout.root / PACKAGE).write_text("2\n")
+    assert checkout.run("test", NPM_FAILS="1").returncode == 1
+    result = checkout.run("test")
+    assert result.returncode == 0
+    assert checkout.calls("npm")
+    assert "output of npm" not in result.stderr
+
+
+def test_failed_npm_is_told(checkout: Checkout) -> None:
+    result = checkout.run("test", NPM_FAILS="1")
+    assert result.returncode == 1
+    assert "output of npm\ndev: npm failed\n" in result.stderr
+    assert not checkout.calls("python -m pytest")
 
 
 @pytest.mark.parametrize("failing", ["", "ruff check", "ruff format", "mypy", "pytest"])

@@ -1,0 +1,98 @@
+"""Compiled graphs in both emulators: equal cycles, equal memory, and the reference's outputs.
+
+Encodings, targets and kernels are those of the registries; what is new there is covered, or
+`test_every_kernel_is_covered` fails.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+import pytest
+from random_graphs import compile_all, random_inputs, random_program, random_weights, takes
+from routine import ProgramComparer, SecondEmulator
+
+from kernels import emit, reference
+from kernels.dtypes import DTYPES, DType
+from kernels.encodings import encodings
+from kernels.image import Program
+from kernels.ir import Graph, Range, Tensor
+from kernels.ops.linear import Linear
+from kernels.quant import Requantization, Rounding
+from kernels.target import find_target, targets
+
+GRAPHS = 6  # of each combination
+BIAS = np.zeros(240, np.int32)
+COMBINATIONS = [
+    (target.name, encoding, dtype)
+    for target in targets().values()
+    for encoding in encodings()
+    for dtype, kind in DTYPES.items()
+    if takes(target, encoding, kind)
+]
+
+
+@cache
+def programs(target: str, encoding: str, dtype: str, count: int = GRAPHS) -> list[Program]:
+    rng = np.random.default_rng(COMBINATIONS.index((target, encoding, dtype)))
+    return [random_program(find_target(target), encoding, DTYPES[dtype], rng) for _ in range(count)]
+
+
+def check(program: Program, inputs: np.ndarray, second: SecondEmulator) -> None:
+    comparer = ProgramComparer(program, second)
+    expected = reference.run(program.graph, inputs)
+    for number, x in enumerate(inputs):
+        compared = comparer.infer(x, seed=number)
+        assert not compared.differences
+        for name in program.graph.outputs:
+            for outcome in (compared.ours, compared.other):
+                assert np.array_equal(comparer.output(outcome, name), expected[name][number]), name
+
+
+@pytest.mark.parametrize(("target", "encoding", "dtype"), COMBINATIONS)
+def test_random_graphs(
+    seconds: Mapping[str, SecondEmulator], target: str, encoding: str, dtype: str
+) -> None:
+    for number, program in enumerate(programs(target, encoding, dtype)):
+        inputs = random_inputs(program.graph, np.random.default_rng(number))
+        check(program, inputs, seconds[program.target.isa])
+
+
+def test_every_kernel_is_covered() -> None:
+    """Each registered (instruction set, op, encoding) is in one of the graphs above."""
+    covered = {
+        (program.target.isa, type(node), program.encodings.get(node.name))
+        for combination in COMBINATIONS
+        for program in programs(*combination, count=1)
+        for node in program.graph.nodes
+    }
+    assert covered == set(emit._EMITTERS)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "dtype"), [rest for target, *rest in COMBINATIONS if target == "mega"]
+)
+def test_image_beyond_64_kib(
+    seconds: Mapping[str, SecondEmulator], encoding: str, dtype: str
+) -> None:
+    """Constants that LPM does not reach, on a part whose PC has 22 bits."""
+    program = far_program(encoding, DTYPES[dtype])
+    check(program, random_inputs(program.graph, np.random.default_rng(1))[:1], seconds["avr"])
+
+
+def far_program(encoding: str, dtype: DType) -> Program:
+    """As many layers in a row as it takes to pass 64 KiB."""
+    rng = np.random.default_rng(0)
+    how = Requantization(np.array([3]), 8, Rounding.HALF_UP, 0, dtype.low, dtype.high)
+    x = source = Tensor("x", (240,), dtype, bounds=Range(0, 100))
+    nodes: list[Linear] = []
+    for number in range(20):
+        weights = random_weights(encoding, (240, 240), rng)
+        output = Tensor(f"y{number}", (240,), dtype)
+        nodes.append(Linear(f"fc{number}", source, output, weights, BIAS, how, wrap=16))
+        source = output
+        graph = Graph("far", x, tuple(nodes), (source.name,))
+        program = compile_all(graph, find_target("mega"), encoding)
+        if program.flash > 0x10000:
+            return program
+    raise AssertionError(f"no image above 64 KiB with {encoding}")
