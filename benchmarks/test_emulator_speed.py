@@ -12,7 +12,7 @@ import z80
 from rich.console import Console
 from rich.table import Table
 
-from emulators.base import CallResult, StopReason
+from emulators.base import CallResult, MemoryMap, StopReason
 from emulators.simavr import SimAvr
 from emulators.zilog import Z80
 from harness.pytest_plugin import Cycles
@@ -23,7 +23,7 @@ TURNS = 25
 AVR_CODE = bytes.fromhex(
     "48ec"  #     0        ldi  r20, 200
     "a0e0 b2e0"  # 2 row:  ldi  r26, 0x00; ldi r27, 0x02
-    "ee27 ff27"  # 6       clr  r30; clr r31
+    "e0e0 f1e0"  # 6       ldi  r30, 0x00; ldi r31, 0x01
     "8aef"  #     a        ldi  r24, 250
     "0d91"  #     c mac:   ld   r16, X+
     "1591"  #     e        lpm  r17, Z+
@@ -113,17 +113,22 @@ def checked(result: CallResult) -> int:
 
 
 def test_avr_speed(cycles: Cycles) -> None:
-    avr = SimAvr("atmega328p")
-    avr.load([(0, AVR_CODE)])
+    avr, free = SimAvr("atmega328p"), SimAvr("atmega328p")
+    end = len(AVR_CODE)
+    memory = MemoryMap((range(end),), (range(0x100, 0x200),), (range(0x200, 0x302),))
+    avr.load([(0, AVR_CODE), (0x100, bytes(0x100))], memory)
+    free.load([(0, AVR_CODE)])
 
-    def call(profile: bool) -> int:
-        return checked(avr.call(0, limit=10**9, stack=0x8FF, stack_floor=0x800, profile=profile))
+    def call(machine: SimAvr, profile: bool = False) -> int:
+        result = machine.call(0, limit=10**9, stack=0x8FF, stack_floor=0x800, profile=profile)
+        return checked(result)
 
     speeds, counts = best_mhz(
         {
             "barest loop around avr_run_one": lambda: avr.call_unchecked(0, stack=0x8FF),
-            "ours: stops, stack": lambda: call(profile=False),
-            "ours: stops, stack, profile": lambda: call(profile=True),
+            "ours: stops, stack, no memory map": lambda: call(free),
+            "ours: stops, stack, guards": lambda: call(avr),
+            "ours: stops, stack, guards, profile": lambda: call(avr, profile=True),
         }
     )
     cycles.note(render("atmega328p", speeds))

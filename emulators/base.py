@@ -67,12 +67,14 @@ class Profile:
     """What each instruction cost, in ascending order of its address; only executed ones.
 
     pcs: uint32 (n,), byte addresses; counts: uint64 (n,); cycles: uint64 (n,). The sum of `cycles`
-    equals the call's cycles exactly.
+    equals the call's cycles exactly. touched: which data addresses instructions accessed, from
+    address 0; uint8, 1 for read plus 2 for written; None if the emulator does not record it.
     """
 
     pcs: NDArray[np.uint32]
     counts: NDArray[np.uint64]
     cycles: NDArray[np.uint64]
+    touched: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """AVR microcontrollers, emulated by simavr: the binding. The run loop is in simavr_loop.c.
 
 simavr counts every base instruction as the manual does. Mended here: the length of a skip over
-ADIW or SBIW, accesses outside memory (they reach the host's heap), and the cycles of an
-interrupt's entry. Not mended: SPM takes 1 cycle, SEI delays an interrupt by two instructions. No
-instruction set is checked: an ATtiny executes MUL, and reserved opcodes may run silently.
+ADIW or SBIW, accesses outside memory (they reach the host's heap), instructions that a device
+lacks (simavr executes them), and the cycles of an interrupt's entry. Not mended: SPM takes 1
+cycle, SEI delays an interrupt by two instructions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from typing import Any, Final
 import numpy as np
 
 from emulators._simavr import ffi, lib
-from emulators.base import CallResult, EmulatorError, Mark, Profile, StopReason
+from emulators.avr_memory import DeviceMemory, check_map, check_segments
+from emulators.base import CallResult, EmulatorError, Mark, MemoryMap, Profile, StopReason
+from emulators.simavr_profile import profile_of
+from emulators.simavr_table import operations_for_c
 
 MCUS = (
     "atmega8",
@@ -43,6 +46,9 @@ _REASONS = {
     lib.STOP_INVALID_OPCODE: StopReason.INVALID_OPCODE,
     lib.STOP_OUTSIDE_CODE: StopReason.OUTSIDE_CODE,
     lib.STOP_BAD_ACCESS: StopReason.BAD_ACCESS,
+    lib.STOP_WRITE_TO_CODE: StopReason.WRITE_TO_CODE,
+    lib.STOP_BAD_READ: StopReason.BAD_READ,
+    lib.STOP_BAD_WRITE: StopReason.BAD_WRITE,
     lib.STOP_STACK_OVERFLOW: StopReason.STACK_OVERFLOW,
     lib.STOP_STACK_UNBALANCED: StopReason.STACK_UNBALANCED,
     lib.STOP_BREAK: StopReason.BREAK,
@@ -60,7 +66,7 @@ def _open(mcu: str) -> Any:
         raise EmulatorError(f"simavr cannot emulate {mcu!r}; choose one of {', '.join(MCUS)}")
     if _idle[mcu]:
         return _idle[mcu].pop()
-    machine = lib.machine_open(mcu.encode())
+    machine = lib.machine_open(mcu.encode(), operations_for_c(mcu))
     if machine == ffi.NULL:
         raise EmulatorError(f"this build of libsimavr could not start an {mcu}")
     return machine
@@ -97,22 +103,41 @@ class SimAvr:
         """The addresses of RAM, which begins above the I/O registers."""
         return range(self._device.ram_start, self._device.ram_end + 1)
 
-    def load(self, segments: Sequence[tuple[int, bytes]]) -> None:
+    def load(self, segments: Sequence[tuple[int, bytes]], memory: MemoryMap | None = None) -> None:
         """Reset to a fresh part, EEPROM included, and program (byte address, bytes) into flash.
 
-        What is loaded is what may be executed. EmulatorError, with the machine as it was, for a
-        segment outside flash.
+        memory: what may be executed, read and written; see `emulators.MemoryMap`. Data addresses
+        are those of LD and ST, I/O registers included. IN, OUT, LDS and STS may always name SREG,
+        SP, RAMPZ and EIND. SPM is not allowed at all. A forbidden access ends the call before it
+        is done.
+        Without it, what is loaded may be executed, and all addresses that exist used. In either
+        case, an instruction that the device lacks ends the call.
+        EmulatorError, with the machine as it was, for a segment or range outside the device, and
+        for declared code that is not all instructions of the device.
         """
-        for address, data in segments:
-            if address < 0 or address + len(data) > self.flash_size:
-                raise EmulatorError(
-                    f"{len(data)} bytes at {address:#x} do not fit the {self.flash_size} bytes of "
-                    f"flash of the {self._mcu}"
-                )
+        device = DeviceMemory(self._mcu, self.flash_size, self._device.ram_end + 1)
+        check_segments(segments, device)
+        if memory is not None:
+            check_map(memory, segments, device)
         lib.machine_erase(self._machine)
         for address, data in segments:
             lib.machine_load(self._machine, address, data, len(data))
+        if memory is None:
+            for address, data in segments:
+                lib.machine_set_code(self._machine, address, len(data))
+        else:
+            self._guard(memory)
         lib.machine_decode(self._machine)
+
+    def _guard(self, memory: MemoryMap) -> None:
+        lib.machine_guard(self._machine)
+        for declare, ranges in (
+            (lib.machine_set_code, memory.code),
+            (lib.machine_set_constants, memory.constants),
+            (lib.machine_set_data, memory.data),
+        ):
+            for part in ranges:
+                declare(self._machine, part.start, len(part))
 
     def write(self, address: int, data: bytes) -> None:
         """Write RAM; EmulatorError outside it."""
@@ -145,8 +170,8 @@ class SimAvr:
         for mark in marks:
             if not lib.machine_is_code(self._machine, mark):
                 raise EmulatorError(f"the mark {mark:#x} is not the address of loaded code")
-        if limit < 1:
-            raise EmulatorError(f"a limit of {limit} cycles allows no instruction")
+        if not 1 <= limit < 1 << 63:
+            raise EmulatorError(f"the limit must be from 1 to 2**63 - 1 cycles, not {limit}")
         request = ffi.new("struct request *", (address, stack, stack_floor, limit, profile))
         outcome = ffi.new("struct outcome *")
         self._set_marks(marks, wanted=True)
@@ -161,6 +186,7 @@ class SimAvr:
             stack_peak=stack - outcome.lowest_sp,
             marks=tuple(Mark(*pair) for pair in _marks(outcome)),
             profile=self._profile(outcome) if profile else None,
+            address=None if outcome.address == lib.NO_ADDRESS else outcome.address,
         )
 
     def call_unchecked(self, address: int, *, stack: int) -> int:
@@ -171,12 +197,8 @@ class SimAvr:
         return lib.machine_call_unchecked(self._machine, address, stack)
 
     def _profile(self, outcome: Any) -> Profile:
-        """Copy the cost table, without the words that were not executed."""
-        words = self.flash_size // 2
-        table = np.frombuffer(ffi.buffer(outcome.costs, 16 * words), dtype=np.uint64)
-        counts, cycles = table.reshape(words, 2).T
-        executed = np.flatnonzero(counts)
-        return Profile((2 * executed).astype(np.uint32), counts[executed], cycles[executed])
+        flash = ffi.buffer(lib.machine_flash(self._machine), self.flash_size)
+        return profile_of(outcome, self._mcu, np.frombuffer(flash, "<u2"), self._device)
 
     def _set_marks(self, marks: Sequence[int], *, wanted: bool) -> None:
         for mark in marks:

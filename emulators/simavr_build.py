@@ -37,7 +37,7 @@ ffibuilder.set_source(
     #include "simavr_loop.h"
     static const char *const SIMAVR_VERSION = "{_pkg_config("--modversion", "1.6")}";
     """,
-    sources=["emulators/simavr_loop.c", "emulators/simavr_machine.c"],
+    sources=[f"emulators/simavr_{part}.c" for part in ("loop", "machine", "guard")],
     depends=["emulators/simavr_loop.h", "emulators/simavr_machine.h"],
     include_dirs=["emulators", _pkg_config("--variable=includedir", "/usr/include") + "/simavr"],
     libraries=["simavr"],

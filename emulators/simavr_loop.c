@@ -13,7 +13,7 @@
 
 static uint16_t read_sp(const uint8_t *data)
 {
-    return (uint16_t)(data[R_SPL] | data[R_SPH] << 8);
+    return machine_pair(data, R_SPL);
 }
 
 static void log_mark(machine *self, uint32_t pc, uint64_t cycle)
@@ -38,21 +38,37 @@ static bool is_quiet(const avr_t *avr)
 }
 
 /* Serves an interrupt that is due; `*pc`, the next instruction's, becomes its vector's. */
-static void interrupt(avr_t *avr, uint32_t *pc)
+static enum stop interrupt(machine *self, uint32_t *pc, uint32_t *address)
 {
+    avr_t *avr = self->avr;
     if (!avr->interrupt_state)
-        return;
+        return STOP_RETURNED;
+    const uint16_t sp = read_sp(avr->data);
+    uint8_t *const pushed = avr->data + (uint16_t)(sp - avr->address_size + 1);
+    uint8_t before[4];
+    memcpy(before, pushed, sizeof before);
     avr->pc = *pc;
     avr_service_interrupts(avr);
-    if (avr->pc != *pc)
-        avr->cycle += 2u + avr->address_size; /* simavr takes none */
+    if (avr->pc == *pc)
+        return STOP_RETURNED;
+    const enum stop stop = guard_check_call(self, sp, address);
+    if (stop != STOP_RETURNED) { /* undo it */
+        memcpy(pushed, before, avr->address_size);
+        avr->data[R_SPL] = (uint8_t)sp;
+        avr->data[R_SPH] = (uint8_t)(sp >> 8);
+        return stop;
+    }
+    self->touched[sp] |= MAY_CALL;
+    avr->cycle += 2u + avr->address_size; /* simavr takes none */
     *pc = avr->pc;
+    return STOP_RETURNED;
 }
 
 /* The rest of avr_callback_run_raw. STOP_RETURNED: go on at `*pc`. */
-static enum stop housekeep(machine *self, uint32_t *pc, uint64_t limit)
+static enum stop housekeep(machine *self, uint32_t *pc, uint64_t limit, uint32_t *address)
 {
     avr_t *avr = self->avr;
+    enum stop stop = STOP_RETURNED;
     if (avr->state == cpu_Stopped)
         return STOP_INVALID_OPCODE;
     if (avr->state == cpu_Crashed)
@@ -67,11 +83,11 @@ static enum stop housekeep(machine *self, uint32_t *pc, uint64_t limit)
             avr_cycle_timer_process(avr);
         if (avr->run != self->run)
             return STOP_WATCHDOG;
-        interrupt(avr, pc);
+        stop = interrupt(self, pc, address);
     } while (avr->state == cpu_Sleeping && avr->cycle < limit);
     if (avr->state == cpu_Sleeping)
         avr->cycle = limit; /* it would sleep on */
-    return STOP_RETURNED;
+    return stop;
 }
 
 /* Inlined twice, so that a run without a profile does not pay for one. */
@@ -81,16 +97,19 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
     avr_t *const avr = self->avr;
     const uint8_t *const kinds = self->kinds;
     const uint8_t *const data = avr->data;
+    const uint8_t *const permissions = self->permissions;
+    uint8_t *const touched = self->touched;
     struct cost *const costs = self->costs;
     const uint64_t limit = request->limit;
     uint32_t pc = request->address, last = pc;
+    uint32_t address = NO_ADDRESS;
     uint64_t now = 0;
     uint16_t lowest = read_sp(data);
     enum stop stop;
 
     for (;;) {
         const uint8_t kind = kinds[pc / 2];
-        if (RARELY(kind != PLAIN)) {
+        if (RARELY((kind & ~ACCESS) != PLAIN)) {
             if (kind & RETURN && read_sp(data) == request->stack) {
                 stop = STOP_RETURNED;
                 break;
@@ -100,16 +119,29 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
                 pc = last;
                 break;
             }
-            if (kind & BREAK) {
-                stop = STOP_BREAK;
+            if (kind & HALT) {
+                stop = guard_halt(self, pc, &address);
                 break;
             }
             if (kind & MARK && now < limit)
                 log_mark(self, pc, now);
+            if (kind & SPM)
+                machine_trim_rampz(self);
         }
         if (RARELY(now >= limit)) {
             stop = STOP_CYCLE_LIMIT;
             break;
+        }
+        if (kind & ACCESS) {
+            const struct operation *op = machine_operation(self, pc / 2);
+            const uint32_t space = (op->traits & IN_FLASH) * DATA_SPACE;
+            const uint32_t place = machine_near_address(self, op) + space;
+            if (RARELY(op->need & ~permissions[place])) {
+                stop = guard_check(self, pc, &address);
+                if (stop != STOP_RETURNED)
+                    break;
+            } else if (profile)
+                touched[place] |= op->need;
         }
         last = pc;
         avr->pc = pc;
@@ -118,7 +150,7 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
         stop = STOP_RETURNED;
         if (RARELY(kind & (LONG_SKIP | SPM))) {
             if (kind & SPM)
-                machine_decode(self);
+                machine_decode_page(self);
             else if (pc == last + 6) {
                 pc -= 2;
                 avr->cycle--;
@@ -126,7 +158,7 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
         }
         if (RARELY(!is_quiet(avr))) {
             uint32_t next = pc; /* pc itself stays in a register */
-            stop = housekeep(self, &next, limit);
+            stop = housekeep(self, &next, limit, &address);
             pc = next;
             if (stop == STOP_INVALID_OPCODE) {
                 pc = last;
@@ -151,6 +183,7 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
     }
     outcome->cycles = now;
     outcome->pc = pc;
+    outcome->address = address;
     outcome->lowest_sp = lowest;
     return stop;
 }
@@ -186,12 +219,16 @@ enum stop machine_call(machine *self, const struct request *request, struct outc
     enter(self, request->address, request->stack);
     self->mark_count = 0;
     self->marks_lost = false;
-    if (request->profile)
+    guard_stack(self, request->stack, request->stack_floor);
+    if (request->profile) {
         memset(self->costs, 0, self->flash_words * sizeof *self->costs);
+        memset(self->touched, 0, DATA_SPACE);
+    }
     const enum stop stop = (request->profile ? run_profiled : run_plain)(self, request, outcome);
     outcome->marks = self->marks;
     outcome->mark_count = self->mark_count;
     outcome->costs = self->costs;
+    outcome->touched = self->touched;
     return self->marks_lost ? STOP_NO_MEMORY : stop;
 }
 

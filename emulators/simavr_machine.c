@@ -9,13 +9,6 @@
 #include "avr_uart.h"
 #include "sim_io.h"
 
-/* Every address that a program can form stays inside these, so none reaches the host's heap. */
-enum {
-    DATA_BYTES = (64 << 10) + 64,
-    FLASH_BYTES = (16 << 20) + 512,
-    CODE_WORDS = 16 << 20, /* as many as EICALL and a 3-byte return address can name */
-};
-
 /* ---- setting up -------------------------------------------------------------------------- */
 
 /* The library reports an invalid opcode only as a line of its log, then treats it as a NOP. */
@@ -59,7 +52,7 @@ static bool enlarge_memory(avr_t *avr)
     return true;
 }
 
-machine *machine_open(const char *mcu)
+machine *machine_open(const char *mcu, const struct operation *operations)
 {
     avr_global_logger_set(on_log);
     avr_t *avr = avr_make_mcu_by_name(mcu);
@@ -74,11 +67,13 @@ machine *machine_open(const char *mcu)
     avr_init(avr);
     self->avr = avr;
     self->run = avr->run;
+    self->operations = operations;
     self->flash_words = (avr->flashend + 1) / 2;
     self->kinds = calloc(CODE_WORDS, 1);
     self->costs = calloc(self->flash_words, sizeof *self->costs);
-    if (!self->kinds || !self->costs || !enlarge_memory(avr)) {
+    if (!guard_open(self) || !self->kinds || !self->costs || !enlarge_memory(avr)) {
         avr_terminate(avr);
+        guard_close(self);
         free(avr);
         free(self->kinds);
         free(self->costs);
@@ -110,6 +105,11 @@ uint8_t *machine_data(machine *self)
     return self->avr->data;
 }
 
+const uint8_t *machine_flash(const machine *self)
+{
+    return self->avr->flash;
+}
+
 /* avr_reset by itself keeps r0-r31 and the cycle. A pending watchdog reset leaves the watchdog
  * running, as on hardware; the second reset stops it. */
 void machine_reset(machine *self)
@@ -127,8 +127,10 @@ void machine_erase(machine *self)
     avr_t *avr = self->avr;
     memset(avr->data, 0, DATA_BYTES);
     memset(avr->flash, 0xff, avr->flashend + 1);
+    memset(avr->flash + avr->flashend + 1, 0, DATA_SPACE + 512); /* SPM wrote there, perhaps */
     memset(self->kinds, 0, self->flash_words);
     self->kinds[self->return_pc / 2] = RETURN;
+    guard_lift(self);
     uint8_t erased[avr->e2end + 1];
     memset(erased, 0xff, sizeof erased);
     avr_eeprom_desc_t eeprom = {.ee = erased, .offset = 0, .size = sizeof erased};
@@ -138,10 +140,16 @@ void machine_erase(machine *self)
 
 /* ---- the image --------------------------------------------------------------------------- */
 
-static uint16_t opcode_at(const machine *self, uint32_t word)
+bool machine_is_whole(const machine *self, uint32_t word)
 {
-    const uint8_t *flash = self->avr->flash + 2 * (size_t)word;
-    return (uint16_t)(flash[0] | flash[1] << 8);
+    const uint8_t traits = machine_operation(self, word)->traits;
+    return traits & LEGAL && (!(traits & LONG) || self->kinds[word + 1] & PLAIN);
+}
+
+uint16_t machine_fixed_address(const machine *self, uint32_t word)
+{
+    const struct operation *op = machine_operation(self, word);
+    return op->traits & LONG ? machine_opcode(self, word + 1) : op->offset;
 }
 
 static bool is_skip(uint16_t opcode)
@@ -169,13 +177,13 @@ static bool is_out_sp(uint16_t opcode, uint16_t half)
  * Gives the number of words dealt with. */
 static uint32_t flag_torn_sp(machine *self, uint32_t word)
 {
-    const uint16_t opcode = opcode_at(self, word);
+    const uint16_t opcode = machine_opcode(self, word);
     const bool high = is_out_sp(opcode, OUT_SPH);
     if (!high && !is_out_sp(opcode, OUT_SPL))
         return 1;
     uint32_t torn = high;
     for (uint32_t ahead = 1; ahead <= 3; ahead++)
-        if (is_out_sp(opcode_at(self, word + ahead), high ? OUT_SPL : OUT_SPH)) {
+        if (is_out_sp(machine_opcode(self, word + ahead), high ? OUT_SPL : OUT_SPH)) {
             torn = ahead;
             break;
         }
@@ -184,32 +192,72 @@ static uint32_t flag_torn_sp(machine *self, uint32_t word)
     return torn + 1;
 }
 
+static bool is_access(const machine *self, uint32_t word)
+{
+    const struct operation *op = machine_operation(self, word);
+    if (op->traits & FIXED)
+        return !guard_allows(self, machine_fixed_address(self, word));
+    return op->need && (self->guarded || !(op->traits & IN_FLASH));
+}
+
+enum { BREAK = 0x9598 };
+
 static uint8_t kind_of(const machine *self, uint32_t word)
 {
-    const uint16_t opcode = opcode_at(self, word);
-    if (opcode == 0x9598)
-        return PLAIN | BREAK;
-    if (opcode == 0x95e8)
-        return PLAIN | SPM;
-    if (is_skip(opcode) && is_adiw_sbiw(opcode_at(self, word + 1)))
-        return PLAIN | LONG_SKIP;
-    return PLAIN;
+    const uint16_t opcode = machine_opcode(self, word);
+    if (opcode == BREAK || !machine_is_whole(self, word))
+        return PLAIN | HALT;
+    if (self->operations[opcode].traits & REWRITES)
+        return PLAIN | (self->guarded ? HALT : SPM);
+    uint8_t kind = PLAIN;
+    if (is_skip(opcode) && is_adiw_sbiw(machine_opcode(self, word + 1)))
+        kind |= LONG_SKIP;
+    if (is_access(self, word))
+        kind |= ACCESS;
+    return kind;
+}
+
+static void decode_words(machine *self, uint32_t first, uint32_t end)
+{
+    for (uint32_t word = first; word < end; word++)
+        if (self->kinds[word] & PLAIN)
+            self->kinds[word] = kind_of(self, word) | (self->kinds[word] & (MARK | RETURN));
+    for (uint32_t word = first; word < end;)
+        word += self->kinds[word] & PLAIN ? flag_torn_sp(self, word) : 1;
+}
+
+void machine_decode(machine *self)
+{
+    decode_words(self, 0, self->flash_words);
+}
+
+void machine_trim_rampz(machine *self)
+{
+    avr_t *avr = self->avr;
+    if (avr->rampz)
+        avr->data[avr->rampz] &= (uint8_t)(avr->flashend >> 16);
+}
+
+void machine_decode_page(machine *self)
+{
+    enum { LARGEST_PAGE = 128 }; /* words */
+    const avr_t *avr = self->avr;
+    const uint32_t bank = avr->rampz ? (uint32_t)avr->data[avr->rampz] << 16 : 0;
+    const uint32_t word = (bank | machine_pair(avr->data, R_ZL)) / 2;
+    const uint32_t end = word + 2 * LARGEST_PAGE;
+    const uint32_t first = word > LARGEST_PAGE ? word - LARGEST_PAGE : 0;
+    decode_words(self, first, end < self->flash_words ? end : self->flash_words);
 }
 
 void machine_load(machine *self, uint32_t address, const uint8_t *bytes, uint32_t size)
 {
     memcpy(self->avr->flash + address, bytes, size);
-    for (uint32_t word = address / 2; word < (address + size + 1) / 2; word++)
-        self->kinds[word] |= PLAIN;
 }
 
-void machine_decode(machine *self)
+void machine_set_code(machine *self, uint32_t address, uint32_t size)
 {
-    for (uint32_t word = 0; word < self->flash_words; word++)
-        if (self->kinds[word] & PLAIN)
-            self->kinds[word] = kind_of(self, word) | (self->kinds[word] & (MARK | RETURN));
-    for (uint32_t word = 0; word < self->flash_words;)
-        word += self->kinds[word] & PLAIN ? flag_torn_sp(self, word) : 1;
+    for (uint32_t word = address / 2; word < (address + size + 1) / 2; word++)
+        self->kinds[word] |= PLAIN;
 }
 
 bool machine_is_code(const machine *self, uint32_t pc)
