@@ -71,9 +71,9 @@ class Operation:
 def operand(letter: str, pattern: str) -> NDArray[np.uint32]:
     """Give an operand's value in every opcode, uint32 (65536,); 0 without such bits."""
     bits = [15 - place for place, bit in enumerate(pattern) if bit == letter]
-    value = np.zeros(OPCODES, np.uint32)
+    value: NDArray[np.uint32] = np.zeros(OPCODES, np.uint32)
     for bit in bits:
-        value = value << 1 | (_ALL >> bit & 1)
+        value = (value << 1 | (_ALL >> bit & 1)).astype(np.uint32)
     return value
 
 
@@ -134,16 +134,16 @@ def _loads_and_stores() -> list[Operation]:
 
 
 def _fixed_addresses() -> list[Operation]:
-    first_io = {"offset": 0x20}
+    first_io = 0x20
     return [
         Operation("lds", "1001000ddddd0000", None, Access.LOAD, long=True),
         Operation("sts", "1001001ddddd0000", None, Access.STORE, long=True),
-        Operation("in", "10110AAdddddAAAA", None, Access.LOAD, **first_io),
-        Operation("out", "10111AArrrrrAAAA", None, Access.STORE, **first_io),
-        Operation("cbi", "10011000AAAAAbbb", None, Access.STORE, **first_io),
-        Operation("sbi", "10011010AAAAAbbb", None, Access.STORE, **first_io),
-        Operation("sbic", "10011001AAAAAbbb", None, Access.LOAD, **first_io),
-        Operation("sbis", "10011011AAAAAbbb", None, Access.LOAD, **first_io),
+        Operation("in", "10110AAdddddAAAA", None, Access.LOAD, offset=first_io),
+        Operation("out", "10111AArrrrrAAAA", None, Access.STORE, offset=first_io),
+        Operation("cbi", "10011000AAAAAbbb", None, Access.STORE, offset=first_io),
+        Operation("sbi", "10011010AAAAAbbb", None, Access.STORE, offset=first_io),
+        Operation("sbic", "10011001AAAAAbbb", None, Access.LOAD, offset=first_io),
+        Operation("sbis", "10011011AAAAAbbb", None, Access.LOAD, offset=first_io),
     ]
 
 

@@ -3,27 +3,9 @@
 
 #include "simavr_machine.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { ANYTHING = (uint8_t)~ASK };
-
-bool guard_open(machine *self)
-{
-    const uint32_t flash = self->avr->flashend + 1;
-    self->guarded_flash = flash < DATA_SPACE ? DATA_SPACE : flash; /* all that LPM can reach */
-    self->declared = calloc(DATA_SPACE, 1);
-    self->permissions = calloc(DATA_SPACE + self->guarded_flash, 1);
-    self->touched = calloc(2 * DATA_SPACE, 1);
-    return self->declared && self->permissions && self->touched;
-}
-
-void guard_close(machine *self)
-{
-    free(self->declared);
-    free(self->permissions);
-    free(self->touched);
-}
 
 void guard_lift(machine *self)
 {
@@ -100,7 +82,7 @@ enum stop guard_check_call(const machine *self, uint16_t sp, uint32_t *address)
         if (!(self->permissions[at] & MAY_PUSH))
             return forbid_push(self, at, address);
     }
-    return STOP_RETURNED;
+    return GO_ON;
 }
 
 static enum stop check_return(const machine *self, uint16_t lowest, uint32_t *address)
@@ -110,7 +92,7 @@ static enum stop check_return(const machine *self, uint16_t lowest, uint32_t *ad
         if (!(self->permissions[at] & MAY_READ))
             return forbid(STOP_BAD_READ, at, address);
     }
-    return STOP_RETURNED;
+    return GO_ON;
 }
 
 /* Z, below what RAMPZ adds to it where the device has one. */
@@ -124,7 +106,7 @@ static enum stop check_flash(const machine *self, uint32_t at, uint32_t *address
 {
     const bool exists = at < self->guarded_flash;
     if (exists && self->permissions[DATA_SPACE + at] & MAY_READ)
-        return STOP_RETURNED;
+        return GO_ON;
     return forbid(STOP_BAD_READ, at, address);
 }
 
@@ -132,8 +114,11 @@ enum stop guard_check(const machine *self, uint32_t pc, uint32_t *address)
 {
     const struct operation *op = machine_operation(self, pc / 2);
     const uint8_t need = op->need & ~ASK;
-    const uint16_t at = op->traits & FIXED ? machine_fixed_address(self, pc / 2)
-                                           : machine_near_address(self, op);
+    const bool is_fixed = op->traits & FIXED;
+    const uint16_t at =
+        is_fixed ? machine_fixed_address(self, pc / 2) : machine_near_address(self, op);
+    if (is_fixed && guard_allows(self, at))
+        return GO_ON;
     if (op->traits & IN_FLASH)
         return check_flash(self, op->traits & EXTENDED ? far_z(self->avr) : at, address);
     if (need == MAY_CALL)
@@ -141,7 +126,7 @@ enum stop guard_check(const machine *self, uint32_t pc, uint32_t *address)
     if (need == MAY_RETURN)
         return check_return(self, at, address);
     if (self->permissions[at] & need)
-        return STOP_RETURNED;
+        return GO_ON;
     if (need == MAY_PUSH)
         return forbid_push(self, at, address);
     return forbid(need == MAY_READ ? STOP_BAD_READ : STOP_BAD_WRITE, at, address);

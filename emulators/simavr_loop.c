@@ -42,7 +42,7 @@ static enum stop interrupt(machine *self, uint32_t *pc, uint32_t *address)
 {
     avr_t *avr = self->avr;
     if (!avr->interrupt_state)
-        return STOP_RETURNED;
+        return GO_ON;
     const uint16_t sp = read_sp(avr->data);
     uint8_t *const pushed = avr->data + (uint16_t)(sp - avr->address_size + 1);
     uint8_t before[4];
@@ -50,9 +50,9 @@ static enum stop interrupt(machine *self, uint32_t *pc, uint32_t *address)
     avr->pc = *pc;
     avr_service_interrupts(avr);
     if (avr->pc == *pc)
-        return STOP_RETURNED;
+        return GO_ON;
     const enum stop stop = guard_check_call(self, sp, address);
-    if (stop != STOP_RETURNED) { /* undo it */
+    if (stop != GO_ON) { /* undo it */
         memcpy(pushed, before, avr->address_size);
         avr->data[R_SPL] = (uint8_t)sp;
         avr->data[R_SPH] = (uint8_t)(sp >> 8);
@@ -61,14 +61,14 @@ static enum stop interrupt(machine *self, uint32_t *pc, uint32_t *address)
     self->touched[sp] |= MAY_CALL;
     avr->cycle += 2u + avr->address_size; /* simavr takes none */
     *pc = avr->pc;
-    return STOP_RETURNED;
+    return GO_ON;
 }
 
-/* The rest of avr_callback_run_raw. STOP_RETURNED: go on at `*pc`. */
+/* The rest of avr_callback_run_raw. GO_ON: go on at `*pc`. */
 static enum stop housekeep(machine *self, uint32_t *pc, uint64_t limit, uint32_t *address)
 {
     avr_t *avr = self->avr;
-    enum stop stop = STOP_RETURNED;
+    enum stop stop = GO_ON;
     if (avr->state == cpu_Stopped)
         return STOP_INVALID_OPCODE;
     if (avr->state == cpu_Crashed)
@@ -88,6 +88,35 @@ static enum stop housekeep(machine *self, uint32_t *pc, uint64_t limit, uint32_t
     if (avr->state == cpu_Sleeping)
         avr->cycle = limit; /* it would sleep on */
     return stop;
+}
+
+/* Before an instruction that is more than PLAIN or ACCESS. */
+static enum stop
+arrive(machine *self, const struct request *request, uint32_t pc, uint64_t now, uint32_t *address)
+{
+    const uint8_t kind = self->kinds[pc / 2];
+    if (kind & RETURN && read_sp(self->avr->data) == request->stack)
+        return STOP_RETURNED;
+    if (!(kind & PLAIN))
+        return kind & RETURN ? STOP_STACK_UNBALANCED : STOP_OUTSIDE_CODE;
+    if (kind & HALT)
+        return guard_halt(self, pc, address);
+    if (kind & MARK && now < request->limit)
+        log_mark(self, pc, now);
+    if (kind & SPM)
+        machine_trim_rampz(self);
+    return GO_ON;
+}
+
+/* After a skip or SPM. Gives where to go on, if it was from `last` to `pc`. */
+static uint32_t mend(machine *self, uint8_t kind, uint32_t last, uint32_t pc)
+{
+    if (kind & SPM)
+        machine_decode_page(self);
+    if (!(kind & LONG_SKIP) || pc != last + 6)
+        return pc;
+    self->avr->cycle--;
+    return pc - 2;
 }
 
 /* Inlined twice, so that a run without a profile does not pay for one. */
@@ -110,23 +139,11 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
     for (;;) {
         const uint8_t kind = kinds[pc / 2];
         if (RARELY((kind & ~ACCESS) != PLAIN)) {
-            if (kind & RETURN && read_sp(data) == request->stack) {
-                stop = STOP_RETURNED;
+            stop = arrive(self, request, pc, now, &address);
+            if (stop != GO_ON) {
+                pc = stop == STOP_OUTSIDE_CODE || stop == STOP_STACK_UNBALANCED ? last : pc;
                 break;
             }
-            if (!(kind & PLAIN)) {
-                stop = kind & RETURN ? STOP_STACK_UNBALANCED : STOP_OUTSIDE_CODE;
-                pc = last;
-                break;
-            }
-            if (kind & HALT) {
-                stop = guard_halt(self, pc, &address);
-                break;
-            }
-            if (kind & MARK && now < limit)
-                log_mark(self, pc, now);
-            if (kind & SPM)
-                machine_trim_rampz(self);
         }
         if (RARELY(now >= limit)) {
             stop = STOP_CYCLE_LIMIT;
@@ -138,24 +155,18 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
             const uint32_t place = machine_near_address(self, op) + space;
             if (RARELY(op->need & ~permissions[place])) {
                 stop = guard_check(self, pc, &address);
-                if (stop != STOP_RETURNED)
+                if (stop != GO_ON)
                     break;
-            } else if (profile)
-                touched[place] |= op->need;
+            } else if (profile && RARELY(op->need & ~touched[place]))
+                touched[place] |= op->need; /* seldom new: a load is cheaper than a store */
         }
         last = pc;
         avr->pc = pc;
         pc = avr_run_one(avr);
 
-        stop = STOP_RETURNED;
-        if (RARELY(kind & (LONG_SKIP | SPM))) {
-            if (kind & SPM)
-                machine_decode_page(self);
-            else if (pc == last + 6) {
-                pc -= 2;
-                avr->cycle--;
-            }
-        }
+        if (RARELY(kind & (LONG_SKIP | SPM)))
+            pc = mend(self, kind, last, pc);
+        stop = GO_ON;
         if (RARELY(!is_quiet(avr))) {
             uint32_t next = pc; /* pc itself stays in a register */
             stop = housekeep(self, &next, limit, &address);
@@ -176,7 +187,7 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
             if (sp + 1 < request->stack_floor)
                 stop = STOP_STACK_OVERFLOW;
         }
-        if (RARELY(stop != STOP_RETURNED)) {
+        if (RARELY(stop != GO_ON)) {
             pc = last;
             break;
         }

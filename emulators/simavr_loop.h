@@ -12,6 +12,7 @@
 typedef struct machine machine;
 
 enum stop {
+    GO_ON, /* no reason to stop */
     STOP_RETURNED,
     STOP_CYCLE_LIMIT,
     STOP_INVALID_OPCODE,

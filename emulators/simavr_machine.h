@@ -18,7 +18,7 @@ enum kind {
     LONG_SKIP = 1 << 4, /* a skip over ADIW or SBIW, which simavr may take for a long one */
     TORN_SP = 1 << 5,   /* after it, one half of SP is new and the other one old */
     SPM = 1 << 6,       /* may change code */
-    ACCESS = 1 << 7,    /* accesses an address that is known only when it runs, if then allowed */
+    ACCESS = 1 << 7,    /* accesses SP, or an address that is allowed or known only when it runs */
 };
 
 /* Every address that a program can form stays inside these, so none reaches the host's heap. */
@@ -37,12 +37,12 @@ struct machine {
     uint32_t flash_words;
     uint8_t *kinds; /* CODE_WORDS of enum kind */
     bool guarded;
-    uint8_t *declared;    /* DATA_SPACE of enum permission, without the stack */
-    uint8_t *permissions; /* data memory, with the stack; from DATA_SPACE on: flash */
+    uint8_t *declared;      /* DATA_SPACE of enum permission, without the stack */
+    uint8_t *permissions;   /* data memory, with the stack; from DATA_SPACE on: flash */
     uint32_t guarded_flash; /* bytes of it; none above may be read */
     uint16_t stack, stack_floor;
-    uint8_t *touched; /* as `permissions`, but what was needed */
-    struct cost *costs;
+    uint8_t *touched;   /* 2 * DATA_SPACE: as `permissions`, but what was needed */
+    struct cost *costs; /* flash_words */
     struct mark *marks;
     uint32_t mark_count;
     uint32_t mark_room;
@@ -88,8 +88,7 @@ void machine_decode_page(machine *self);
 
 /* ---- simavr_guard.c ---------------------------------------------------------------------- */
 
-bool guard_open(machine *self);
-void guard_close(machine *self);
+/* Allows everything. */
 void guard_lift(machine *self);
 
 /* Permits what a call may touch, with this stack. */
@@ -98,7 +97,7 @@ void guard_stack(machine *self, uint16_t stack, uint16_t stack_floor);
 /* Whether an instruction that names this address may access it, whatever the stack. */
 bool guard_allows(const machine *self, uint16_t address);
 
-/* These give STOP_RETURNED for an access that is allowed; otherwise the reason to stop, and at
+/* These give GO_ON for an access that is allowed; otherwise the reason to stop, and at
  * `*address` the byte at fault. First: an instruction that failed its single look. */
 enum stop guard_check(const machine *self, uint32_t pc, uint32_t *address);
 

@@ -33,7 +33,8 @@ def _touched(noted: NDArray[np.uint8], return_address_size: int) -> NDArray[np.u
     for byte in range(return_address_size):
         written |= np.roll(noted & lib.MAY_CALL != 0, -byte)
         read |= np.roll(noted & lib.MAY_RETURN != 0, byte)
-    return read.astype(np.uint8) | written.astype(np.uint8) << 1
+    flags: NDArray[np.uint8] = read.astype(np.uint8) | written.astype(np.uint8) << 1
+    return flags
 
 
 def _add_fixed(

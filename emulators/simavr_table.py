@@ -62,4 +62,3 @@ def operations(mcu: str) -> NDArray[Any]:
 def operations_for_c(mcu: str) -> Any:
     """Give the same to C; it lives as long as the process."""
     return ffi.from_buffer("struct operation[]", operations(mcu))
-

@@ -291,3 +291,40 @@ def test_every_listed_mcu_runs(mcu: str) -> None:
     result = emulator.call(0, limit=100, stack=ram[-1], stack_floor=ram[0])
     assert result.cycles == (5 if mcu == "atmega2560" else 4)
     assert emulator.name.startswith(f"{mcu} (simavr 1.")
+
+
+def touched_by(avr_as: Assemble, source: str, mcu: str = "atmega328p") -> dict[int, int]:
+    """Data addresses that the source touches, above the registers: 1 read, 2 written, 3 both."""
+    profile = call(SimAvr(mcu), avr_as(source, mcu), mcu, profile=True).profile
+    assert profile is not None
+    assert profile.touched is not None
+    return {int(at): int(profile.touched[at]) for at in np.flatnonzero(profile.touched)}
+
+
+@pytest.mark.parametrize(
+    ("source", "touched"),
+    [
+        ("ld r0, X\n", {0x210: 1}),
+        ("ld r0, X+\nst X, r0\n", {0x210: 1, 0x211: 2}),
+        ("st -X, r0\nld r0, X+\n", {0x20F: 3}),
+        ("adiw r26, 1\nmovw r28, r26\nstd Y+5, r0\n", {0x216: 2}),
+        ("lds r0, 0x300\nsts 0x301, r0\n", {0x300: 1, 0x301: 2}),
+        ("in r0, 0x05\nout 0x3f, r0\nsbi 0x05, 1\n", {0x25: 3, 0x5F: 2}),
+        ("push r0\npop r0\n", {0x8FD: 3}),
+        ("rcall .+0\npop r0\npop r0\n", {0x8FC: 3, 0x8FD: 3}),
+        ("rjmp .+2\nld r0, X\n", {}),
+    ],
+)
+def test_profile_tells_what_was_touched(
+    avr_as: Assemble, source: str, touched: dict[int, int]
+) -> None:
+    start = "ldi r26, 0x10\nldi r27, 2\n"
+    returned = {0x8FE: 1, 0x8FF: 1}
+    assert touched_by(avr_as, start + source + "ret\n") == touched | returned
+
+
+def test_touched_return_addresses_of_three_bytes(avr_as: Assemble) -> None:
+    touched = touched_by(avr_as, "rcall 1f\nret\n1: ret\n", "atmega2560")
+    assert touched == dict.fromkeys(range(0x21FA, 0x21FD), 3) | dict.fromkeys(
+        range(0x21FD, 0x2200), 1
+    )
