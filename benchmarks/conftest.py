@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from harness.errors import KNOWN_ERRORS
-from harness.pytest_plugin import SESSION, one_line
+from harness.profile import profile
+from harness.pytest_plugin import SESSION, Cycles, one_line
+from harness.run import Runner
+from kernels.compile import compile_graph
+from kernels.target import find_target
 from models import Model, load
 
 _DATA_FREE = "tinychat is not measured: give --z80ai PATH or set TRUECYCLE_Z80AI"
 _TINYCHAT = pytest.StashKey[Model]()
+_TURNS = 5
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,3 +71,38 @@ def tinychat_folder(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def digits() -> Model:
     return one_line(lambda: load("digits-int8"))
+
+
+@pytest.fixture
+def check_profile(cycles: Cycles) -> Callable[[Model, str], None]:
+    """Profile a model on a target: it must add up to the run; note what profiling costs."""
+    return lambda model, target: _check_profile(cycles, model, target)
+
+
+def _best_seconds(action: Callable[[], object]) -> float:
+    """The quickest of some turns, which the noise of a shared machine disturbs least."""
+    times = []
+    for _ in range(_TURNS):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _check_profile(cycles: Cycles, model: Model, target: str) -> None:
+    runner = Runner(compile_graph(model.graph, find_target(target)))
+    x = model.inputs[0]
+    plain = _best_seconds(lambda: runner.infer(x))
+    profiled = _best_seconds(lambda: runner.infer(x, profile=True))
+    result = profile(runner, x)
+    by_layer = dict.fromkeys(result.layers, 0)
+    for cost in result.symbols:
+        by_layer[cost.layer] += cost.cycles
+    assert by_layer == result.layers
+    assert int(result.instructions.cycles.sum()) == result.cycles == runner.infer(x).cycles
+    cycles.note(
+        f"profile of {model.name} on {target}: {len(result.instructions.pcs):,} instructions, "
+        f"{len(result.symbols)} symbols, sum {result.cycles:,} = the run's cycles; "
+        f"{profiled / result.cycles * 1e6:.4f} s per million cycles, "
+        f"{plain / result.cycles * 1e6:.4f} without"
+    )

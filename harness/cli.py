@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.errors import KNOWN_ERRORS
 from harness.measure import measure
-from harness.run import DEFAULT_LIMIT
+from harness.profile import profile
+from harness.run import DEFAULT_LIMIT, Runner
 from harness.store import check_writable, write_csv, write_json
-from harness.table import render_tables
+from harness.table import render_profile, render_tables
+from kernels.compile import compile_graph
 from kernels.target import find_target, targets
 from models import catalog, load, train
 from models.training import TrainingStep
@@ -24,12 +27,18 @@ from models.training import TrainingStep
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a wrong option is told in a line, not in a frame
     help="Cycle-accurate, emulator-backed benchmarks of compressed neural networks.",
 )
 console = Console()
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", "--z80ai", help="Folder with the model's files.")
+]
+
+EncodingOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="LAYER=NAME", help="A layer's weight encoding; may be repeated."),
 ]
 
 
@@ -44,10 +53,7 @@ def bench(
     limit: Annotated[
         int, typer.Option(min=1, help="Cycles after which an inference is given up.")
     ] = DEFAULT_LIMIT,
-    encoding: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LAYER=NAME", help="A layer's weight encoding; may be repeated."),
-    ] = None,
+    encoding: EncodingOption = None,
     json: Annotated[Path | None, typer.Option(help="Write the records as JSON.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the records as CSV.")] = None,
 ) -> None:
@@ -61,11 +67,11 @@ def bench(
     loaded = load(model, data)
     if inputs:
         loaded = loaded.shortened(inputs)
-    encodings = dict(_parse_encoding(text) for text in encoding or ())
-    accuracy = loaded.reference.accuracy()
+    encodings = _encodings(encoding)
+    accuracy = cache(loaded.reference.accuracy)  # it imports torch, and serves every target
     results = [
         measure(
-            loaded, one, encodings=encodings, limit=limit, reference_accuracy=lambda _: accuracy
+            loaded, one, encodings=encodings, limit=limit, reference_accuracy=lambda _: accuracy()
         )
         for one in chosen
     ]
@@ -78,6 +84,29 @@ def bench(
         write_csv(csv, records)
     if not all(result.bit_exact for result in results):
         raise typer.Exit(1)
+
+
+@app.command("profile")
+def profile_command(
+    model: Annotated[str, typer.Argument(help="A model; `truecycle models` lists them.")],
+    target: Annotated[str, typer.Option(help="A target; `truecycle targets` lists them.")],
+    data: DataOption = None,
+    sample: Annotated[
+        int, typer.Option("--input", min=0, help="Number of the input to run, from 0.")
+    ] = 0,
+    layer: Annotated[str | None, typer.Option(help="Show only this layer's code.")] = None,
+    encoding: EncodingOption = None,
+) -> None:
+    """Show where the cycles of one inference go, by symbol, the costliest first."""
+    loaded = load(model, data)
+    if sample >= len(loaded.inputs):
+        raise typer.BadParameter(f"{model} has {len(loaded.inputs)} inputs, from 0")
+    program = compile_graph(loaded.graph, find_target(target), _encodings(encoding))
+    result = profile(Runner(program), loaded.inputs[sample])
+    if layer is not None and layer not in result.layers:
+        raise typer.BadParameter(f"{model} has no layer {layer!r}: {', '.join(result.layers)}")
+    width = console.width if console.is_terminal else 170
+    typer.echo(render_profile(result, layer, width, color=console.is_terminal), nl=False)
 
 
 @app.command("train")
@@ -129,11 +158,15 @@ def targets_command() -> None:
         )
 
 
-def _parse_encoding(text: str) -> tuple[str, str]:
-    layer, equals, name = text.partition("=")
-    if not equals:
-        raise typer.BadParameter(f"{text!r} is not LAYER=NAME")
-    return layer, name
+def _encodings(texts: Sequence[str] | None) -> dict[str, str]:
+    """`LAYER=NAME` options, by layer."""
+    found = {}
+    for text in texts or ():
+        layer, equals, name = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{text!r} is not LAYER=NAME")
+        found[layer] = name
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

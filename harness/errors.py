@@ -17,8 +17,9 @@ class RunFailed(HarnessError):
     """A program did not return as it should. `where` names the place as symbol + offset."""
 
     def __init__(self, program: str, result: CallResult, where: str) -> None:
+        access = "" if result.address is None else f", address {result.address:#06x}"
         super().__init__(
-            f"{program}: {result.reason} at {where} (pc {result.pc:#06x}), "
+            f"{program}: {result.reason} at {where} (pc {result.pc:#06x}{access}), "
             f"after {result.cycles:,} cycles"
         )
         self.result, self.where = result, where

@@ -17,7 +17,7 @@ from kernels.image import Program
 
 @dataclass(frozen=True, slots=True)
 class SymbolCost:
-    """Cycles spent between a symbol and the next one; callees count for themselves.
+    """Cycles spent between a label, or the beginning of a part, and the next; not by callees.
 
     layer: the one whose code it is, "(rest)" where it is no layer's. executed: instructions.
     """
@@ -68,8 +68,8 @@ def profile(runner: Runner, x: NDArray[np.integer]) -> ProfiledRun:
 
 
 def attribute(program: Program, instructions: Profile) -> tuple[SymbolCost, ...]:
-    """Sum the cost of each instruction to the nearest symbol at or below its address."""
-    places = sorted((address, name) for name, address in program.image.symbols.items())
+    """Sum the cost of each instruction to the nearest place at or below its address."""
+    places = list(program.image.places.items())
     addresses = [address for address, _ in places]
     sums: dict[int, list[int]] = {}
     rows = zip(instructions.pcs, instructions.cycles, instructions.counts, strict=True)

@@ -157,6 +157,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def cycles(request: pytest.FixtureRequest) -> Cycles:
     """Measure models on targets; see `harness.pytest_plugin.Cycles`."""
+    if hasattr(request.config, "workerinput"):
+        pytest.fail("cycles cannot be collected from pytest-xdist: run without -n", pytrace=False)
     return Cycles(request.config.stash[SESSION])
 
 
@@ -183,9 +185,11 @@ def _write_files(
     records = [record for measurement in measurements for record in measurement.records]
     for option, write in (("cycles_json", write_json), ("cycles_csv", write_csv)):
         path = config.getoption(option)
-        if path is not None:
+        if path is not None and records:
             write(path, records)
             terminalreporter.write_line(f"wrote {len(records)} records to {path}")
+        elif path is not None:
+            terminalreporter.write_line(f"nothing was measured: {path} is left as it is")
 
 
 def _positive(text: str) -> int:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emulators.base import CallResult, Emulator, Profile, StopReason
+from emulators.base import CallResult, Emulator, MemoryMap, Profile, StopReason
 from emulators.simavr import SimAvr
 from emulators.zilog import Z80
 from harness.errors import RunFailed
-from kernels.image import Program
+from kernels.image import Kind, Program
 from kernels.reference import check_inputs
 from kernels.target import Target
 
@@ -35,18 +35,36 @@ class Run:
 
 def emulator_for(target: Target) -> Emulator:
     """A fresh emulator of the target's device."""
-    return SimAvr(target.device) if target.isa == "avr" else Z80()
+    return SimAvr(target.device) if target.isa == "avr" else Z80(m1_wait=target.m1_wait)
+
+
+def memory_map(program: Program) -> MemoryMap:
+    """What the program may do where: run its code, read its constants, use its arena."""
+    spans: dict[bool, list[range]] = {True: [], False: []}
+    for part in program.image.parts:
+        spans[part.kind is Kind.CONST].append(range(part.address, part.address + part.size))
+    arena = program.target.arena_origin(program.arena.size)
+    return MemoryMap(
+        code=tuple(spans[False]),
+        constants=tuple(spans[True]),
+        data=(range(arena, arena + program.arena.size),),
+    )
 
 
 class Runner:
-    """A program loaded into an emulator, ready for any number of inferences."""
+    """A program loaded into an emulator, ready for any number of inferences.
+
+    Whatever the program does outside its own code, constants, arena and stack ends the inference
+    with RunFailed.
+    """
 
     def __init__(self, program: Program, *, limit: int = DEFAULT_LIMIT) -> None:
         """`limit`: cycles after which one inference is given up."""
         self.program = program
         self.limit = limit
         self.emulator = emulator_for(program.target)
-        self.emulator.load([(program.image.origin, program.image.data)])
+        image = (program.image.origin, program.image.data)
+        self.emulator.load([image], memory_map(program))
         self._starts = {pc: layer for layer, pc in program.layer_starts.items()}
 
     def infer(self, x: NDArray[np.integer], *, profile: bool = False) -> Run:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from harness.columns import LAYER_COLUMNS, PROGRAM_COLUMNS, Column
 from harness.measure import Measurement
+from harness.profile import ProfiledRun
 from harness.record import Record
 
 UNLIMITED = 1000
@@ -29,6 +30,22 @@ def render_tables(measurements: Sequence[Measurement], width: int, *, color: boo
     return "\n".join(parts + list(dict.fromkeys(remarks))) + "\n"
 
 
+def render_profile(
+    result: ProfiledRun, layer: str | None, width: int, *, color: bool = False
+) -> str:
+    """Where one inference's cycles went, by symbol, the costliest first; of one layer or of all."""
+    shown = [cost for cost in result.symbols if layer in {None, cost.layer}]
+    table = _empty_table(f"{result.cycles:,} cycles, stack {result.stack_peak} bytes")
+    for title in ("symbol", "layer", "address", "cycles", "share", "instructions"):
+        left = title in {"symbol", "layer"}
+        table.add_column(title, justify="left" if left else "right", no_wrap=True)
+    for cost in sorted(shown, key=lambda cost: -cost.cycles):
+        share = f"{cost.cycles / result.cycles:.1%}"
+        figures = (f"{cost.address:#06x}", f"{cost.cycles:,}", share, f"{cost.executed:,}")
+        table.add_row(cost.symbol, cost.layer, *figures)
+    return _print(table, width, color=color)
+
+
 def render(
     title: str, columns: Sequence[Column], records: Sequence[Record], width: int, *, color: bool
 ) -> str:
@@ -41,11 +58,15 @@ def render(
         if needed <= width or least.rank == 0:
             break
         shown.remove(least)
-    out = StringIO()
-    _console(max(width, needed), file=out, force_terminal=color, no_color=not color).print(table)
     hidden = [column.title for column in columns if column not in shown]
     note = f"(too narrow for: {', '.join(hidden)})\n" if hidden else ""
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + f"\n{note}"
+    return _print(table, max(width, needed), color=color) + note
+
+
+def _print(table: Table, width: int, *, color: bool) -> str:
+    out = StringIO()
+    _console(width, file=out, force_terminal=color, no_color=not color).print(table)
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
 def _console(width: int, **how: Any) -> Console:
@@ -54,7 +75,7 @@ def _console(width: int, **how: Any) -> Console:
 
 
 def _table(title: str, columns: Sequence[Column], records: Sequence[Record]) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", collapse_padding=True)
+    table = _empty_table(title)
     for column in columns:
         table.add_column(
             column.title, justify="left" if column.left else "right", no_wrap=True, overflow="fold"
@@ -67,6 +88,10 @@ def _table(title: str, columns: Sequence[Column], records: Sequence[Record]) -> 
         table.add_row(*(column.show(record) for column in columns))
         previous = here
     return table
+
+
+def _empty_table(title: str) -> Table:
+    return Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", collapse_padding=True)
 
 
 def _remarks(measurement: Measurement) -> list[str]:

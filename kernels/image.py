@@ -70,11 +70,15 @@ class Image:
 
     def place(self, address: int) -> str:
         """An address as the nearest label or part below it and an offset, `fc1_mac + 4`."""
-        inside = range(self.origin, address + 1)
-        places = [(at, 0, name) for name, at in self.symbols.items()]
-        places += [(part.address, 1, part.name) for part in self.parts]
-        near = max((place for place in places if place[0] in inside), default=None)
-        return f"{near[2]} + {address - near[0]}" if near else f"{address:#06x}"
+        near = max((at for at in self.places if at <= address), default=None)
+        return f"{address:#06x}" if near is None else f"{self.places[near]} + {address - near}"
+
+    @property
+    def places(self) -> dict[int, str]:
+        """Names by address, ascending: parts, and within them labels; of a part's own, the part."""
+        names = {address: name for name, address in self.symbols.items()}
+        names |= {part.address: part.name for part in self.parts}
+        return dict(sorted(names.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pytest_runs import RunPytest
 
 from harness import pytest_plugin
 from kernels.target import targets
@@ -18,8 +18,6 @@ sys.path.append(str(Path(__file__).parents[1] / "models"))  # synthetic_chat
 # as their contents.
 catalog()
 targets()
-
-RunPytest = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import RunPytest
+from pytest_runs import RunPytest
 
 ROOT = Path(__file__).parents[2]
 

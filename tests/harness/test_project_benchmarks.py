@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sklearn.datasets  # noqa: F401 - an inner pytest that imports it first would forget it
 import torch  # noqa: F401 - likewise, and it cannot be imported twice
-from conftest import RunPytest
+from pytest_runs import RunPytest
 from synthetic_chat import LINES, chat_arrays
 
 ROOT = Path(__file__).parents[2]

@@ -33,7 +33,8 @@ _REASONS = [
 
 ffi = FFI()
 ffi.cdef("""
-int call(uint8_t *memory, uint16_t entry, uint16_t sp, uint64_t limit, uint64_t *cycles);
+int call(uint8_t *memory, uint16_t entry, uint16_t sp, uint64_t limit, int m1_wait,
+         uint64_t *cycles);
 typedef struct { int api, major, minor; char *release_type, *text; } version;
 version *z80ex_get_version(void);
 """)
@@ -60,7 +61,8 @@ class Z80ex:
             memory[address : address + len(data)] = data
         cycles = ffi.new("uint64_t *")
         view = ffi.from_buffer("uint8_t[]", memory, require_writable=True)
-        reason = self._library.call(view, routine.entry, sp, job.limit, cycles)
+        wait = routine.target.m1_wait
+        reason = self._library.call(view, routine.entry, sp, job.limit, wait, cycles)
         return Outcome(cycles[0], _REASONS[reason], bytes(memory))
 
 

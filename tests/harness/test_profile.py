@@ -1,0 +1,56 @@
+"""Profiles: every cycle is some symbol's and some layer's."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from tiny_model import INPUTS, tiny_graph
+
+from harness.profile import ProfiledRun, profile
+from harness.record import REST
+from harness.run import Runner
+from kernels.compile import compile_graph
+from kernels.target import find_target
+
+TARGETS = ("uno", "mega", "attiny85", "cpm", "msx")
+ENCODINGS = ("dense8", "index-lists")
+
+
+def profiled(target: str, encoding: str) -> tuple[Runner, ProfiledRun]:
+    runner = Runner(compile_graph(tiny_graph(), find_target(target), {"fc": encoding}))
+    return runner, profile(runner, INPUTS[2])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_symbols_and_layers_add_up_to_the_run(target: str, encoding: str) -> None:
+    runner, result = profiled(target, encoding)
+    assert result.cycles == runner.infer(INPUTS[2]).cycles
+    assert int(result.instructions.cycles.sum()) == result.cycles
+    by_layer: Counter[str] = Counter()
+    for cost in result.symbols:
+        by_layer[cost.layer] += cost.cycles
+    assert by_layer == result.layers
+    assert list(result.layers) == ["fc", "best", REST]
+    executed = int(result.instructions.counts.sum())
+    assert sum(cost.executed for cost in result.symbols) == executed
+
+
+def test_a_loop_counts_its_passes() -> None:
+    _, result = profiled("uno", "dense8")
+    (loop,) = [cost for cost in result.symbols if cost.symbol == "fc_sum"]
+    # Three inputs: load, two subtractions, cpi, brne; after the last one cpi, brne once more, then
+    # seven doublings of two bytes, two stores, and Z, Y pointed.
+    assert loop.executed == 3 * 5 + 2 + 14 + 2 + 4
+    assert loop.layer == "fc"
+    assert loop.address == result.program.image.symbols["fc_sum"]
+
+
+def test_symbols_are_in_the_order_of_their_addresses() -> None:
+    _, result = profiled("cpm", "index-lists")
+    addresses = [cost.address for cost in result.symbols]
+    assert addresses == sorted(set(addresses))
+    assert result.symbols[0].symbol == "fc"
+    assert result.symbols[-1].symbol == "return"
+    assert result.symbols[-1].layer == REST
