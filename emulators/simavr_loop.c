@@ -94,7 +94,7 @@ static enum stop housekeep(machine *self, uint32_t *pc, uint64_t limit, uint32_t
 static enum stop
 arrive(machine *self, const struct request *request, uint32_t pc, uint64_t now, uint32_t *address)
 {
-    const uint8_t kind = self->kinds[pc / 2];
+    const uint8_t kind = self->kinds[pc / 2 % CODE_WORDS];
     if (kind & RETURN && read_sp(self->avr->data) == request->stack)
         return STOP_RETURNED;
     if (!(kind & PLAIN))
@@ -137,7 +137,7 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
     enum stop stop;
 
     for (;;) {
-        const uint8_t kind = kinds[pc / 2];
+        const uint8_t kind = kinds[pc / 2 % CODE_WORDS];
         if (RARELY((kind & ~ACCESS) != PLAIN)) {
             stop = arrive(self, request, pc, now, &address);
             if (stop != GO_ON) {

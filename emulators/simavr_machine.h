@@ -26,7 +26,7 @@ enum {
     DATA_SPACE = 64 << 10,
     DATA_BYTES = DATA_SPACE + 64,
     FLASH_BYTES = (16 << 20) + 512,
-    CODE_WORDS = 16 << 20, /* as many as EICALL and a 3-byte return address can name */
+    CODE_WORDS = 32 << 20, /* what EICALL can name, and as many for branches to below 0 */
 };
 
 struct machine {
