@@ -140,6 +140,8 @@ main:   ldi r16, 1
     assert result.stack_peak == 4
     assert result.profile is not None
     assert result.profile.counts.tolist() == [1] * 109  # not one instruction ran unseen
+    assert result.profile.touched is not None
+    assert result.profile.touched[0x8FC:0x900].tolist() == [3, 3, 1, 1]
 
 
 def test_sleep_with_interrupts_lasts_until_one_comes(avr: SimAvr, avr_as: Assemble) -> None:

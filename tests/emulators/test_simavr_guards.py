@@ -271,6 +271,18 @@ def test_a_map_holds_until_the_next_load(avr_as: Assemble) -> None:
     assert avr.call(0, **options).reason is StopReason.BAD_WRITE
 
 
+def test_a_higher_stack_of_the_same_floor(avr_as: Assemble) -> None:
+    code = avr_as("lds r0, 0x8f8\nret\n")
+    avr = SimAvr("atmega328p")
+    avr.load([(0, code)], MemoryMap((range(len(code)),), (), ()))
+    for stack, reason in (
+        (0x8F7, StopReason.BAD_READ),
+        (0x8F8, StopReason.RETURNED),
+        (0x8F7, StopReason.BAD_READ),
+    ):
+        assert avr.call(0, limit=99, stack=stack, stack_floor=FLOOR).reason is reason
+
+
 ILLEGAL = [
     ("attiny85", 0x9C01, "0x9c01, MUL, which the attiny85 lacks"),
     ("attiny85", 0x940C, "JMP, which the attiny85 lacks"),

@@ -131,12 +131,12 @@ def test_upper_flash_is_reached(avr_as: Assemble) -> None:
 def test_code_may_program_flash(avr: SimAvr, avr_as: Assemble) -> None:
     """SPM erases a page that holds the BREAK, which must not be remembered."""
     source = """
-        ldi r31, 1
+        ldi r31, 4
         ldi r16, 3               ; page erase
         out 0x37, r16
         spm
-        jmp 0x100
-        .org 0x100
+        jmp 0x400
+        .org 0x400
         break
         """
     avr.load([(0, avr_as(source))])
