@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from emulators.base import EmulatorError, MemoryMap, StopReason
-from emulators.z80_records import Touched
 from emulators.zilog import Z80
 from harness.pytest_plugin import Cycles
 
@@ -82,7 +81,7 @@ def attack(cpu: Z80, rng: random.Random) -> str:
     stack = rng.choice([floor + 1, floor + 15, 0xFFFF, min(floor + 255, 0xFFFF), floor])
     options: dict[str, Any] = {"profile": rng.random() < 0.3, "limit": rng.choice([1, 999, LIMIT])}
     if memory and rng.random() < 0.2:
-        options["touched"] = Touched()
+        options["touched"] = True
     entry = rng.choice([address, address, rng.randrange(SIZE)])
     try:
         cpu.load([(address, data)], memory)

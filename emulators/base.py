@@ -67,14 +67,12 @@ class Profile:
     """What each instruction cost, in ascending order of its address; only executed ones.
 
     pcs: uint32 (n,), byte addresses; counts: uint64 (n,); cycles: uint64 (n,). The sum of `cycles`
-    equals the call's cycles exactly. touched: which data addresses instructions accessed, from
-    address 0; uint8, 1 for read plus 2 for written; None if the emulator does not record it.
+    equals the call's cycles exactly.
     """
 
     pcs: NDArray[np.uint32]
     counts: NDArray[np.uint64]
     cycles: NDArray[np.uint64]
-    touched: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +85,8 @@ class CallResult:
     at the cycle limit, the next one; after a return, the address returned to.
     stack_peak: bytes, the routine's own return address included.
     address: for a forbidden access, the address that was accessed.
+    touched: which data addresses instructions accessed, from address 0; uint8, 1 for read plus 2
+    for written.
     marks: in order of execution, one for each time a marked address was about to execute.
     """
 
@@ -97,6 +97,7 @@ class CallResult:
     marks: tuple[Mark, ...] = ()
     profile: Profile | None = None
     address: int | None = None
+    touched: NDArray[np.uint8] | None = None
 
 
 class Emulator(Protocol):
@@ -129,10 +130,12 @@ class Emulator(Protocol):
         stack_floor: int,
         marks: Sequence[int] = (),
         profile: bool = False,
+        touched: bool = False,
     ) -> CallResult:
         """Call the routine at a code address with clean registers; memory stays as it is.
 
         limit: cycles after which no further instruction begins. stack: the address of the topmost
         byte that the stack may use (the return address is pushed there). stack_floor: the lowest.
+        profile, touched: what to record on top; both cost speed.
         Raises EmulatorError for addresses that cannot be, and for marks outside loaded code.
         """

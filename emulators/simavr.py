@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emulators._simavr import ffi, lib
 from emulators.avr_memory import DeviceMemory, check_map, check_segments
-from emulators.base import CallResult, EmulatorError, Mark, MemoryMap, Profile, StopReason
-from emulators.simavr_profile import profile_of
+from emulators.base import CallResult, EmulatorError, Mark, MemoryMap, StopReason
+from emulators.simavr_profile import profile_of, touched_by
 from emulators.simavr_table import operations_for_c
 
 MCUS = (
@@ -158,6 +159,7 @@ class SimAvr:
         stack_floor: int,
         marks: Sequence[int] = (),
         profile: bool = False,
+        touched: bool = False,
     ) -> CallResult:
         """Call the routine at a byte address of flash; see `emulators.Emulator.call`.
 
@@ -172,7 +174,9 @@ class SimAvr:
                 raise EmulatorError(f"the mark {mark:#x} is not the address of loaded code")
         if not 1 <= limit < 1 << 63:
             raise EmulatorError(f"the limit must be from 1 to 2**63 - 1 cycles, not {limit}")
-        request = ffi.new("struct request *", (address, stack, stack_floor, limit, profile))
+        request = ffi.new(
+            "struct request *", (address, stack, stack_floor, limit, profile, touched)
+        )
         outcome = ffi.new("struct outcome *")
         self._set_marks(marks, wanted=True)
         stop = lib.machine_call(self._machine, request, outcome)
@@ -185,8 +189,9 @@ class SimAvr:
             pc=outcome.pc,
             stack_peak=stack - outcome.lowest_sp,
             marks=tuple(Mark(*pair) for pair in _marks(outcome)),
-            profile=self._profile(outcome) if profile else None,
+            profile=profile_of(outcome, self._flash) if profile else None,
             address=None if outcome.address == lib.NO_ADDRESS else outcome.address,
+            touched=self._touched(outcome) if touched else None,
         )
 
     def call_unchecked(self, address: int, *, stack: int) -> int:
@@ -196,9 +201,13 @@ class SimAvr:
         """
         return lib.machine_call_unchecked(self._machine, address, stack)
 
-    def _profile(self, outcome: Any) -> Profile:
+    @property
+    def _flash(self) -> NDArray[np.uint16]:
         flash = ffi.buffer(lib.machine_flash(self._machine), self.flash_size)
-        return profile_of(outcome, self._mcu, np.frombuffer(flash, "<u2"), self._device)
+        return np.frombuffer(flash, "<u2")
+
+    def _touched(self, outcome: Any) -> NDArray[np.uint8]:
+        return touched_by(outcome, self._mcu, self._flash, self._device)
 
     def _set_marks(self, marks: Sequence[int], *, wanted: bool) -> None:
         for mark in marks:

@@ -41,5 +41,5 @@ ffibuilder.set_source(
     depends=["emulators/simavr_loop.h", "emulators/simavr_machine.h"],
     include_dirs=["emulators", _pkg_config("--variable=includedir", "/usr/include") + "/simavr"],
     libraries=["simavr"],
-    extra_compile_args=["-O3", "-std=gnu11", "-Wall", "-Wextra"],
+    extra_compile_args=["-O2", "-std=gnu11", "-Wall", "-Wextra"],
 )

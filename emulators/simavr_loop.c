@@ -119,17 +119,18 @@ static uint32_t mend(machine *self, uint8_t kind, uint32_t last, uint32_t pc)
     return pc - 2;
 }
 
-/* Inlined twice, so that a run without a profile does not pay for one. */
+/* Inlined for each kind of run, so that none pays for what it was not asked. */
 static inline __attribute__((always_inline)) enum stop
-run(machine *self, const struct request *request, struct outcome *outcome, bool profile)
+run(machine *self, const struct request *request, struct outcome *outcome, bool profile, bool touch)
 {
     avr_t *const avr = self->avr;
     const uint8_t *const kinds = self->kinds;
     const uint8_t *const data = avr->data;
     const uint8_t *const permissions = self->permissions;
     uint8_t *const touched = self->touched;
-    struct cost *const costs = self->costs;
+    uint64_t *const recent = self->recent_costs;
     const uint64_t limit = request->limit;
+    uint64_t pause = profile && limit > PACKED_CYCLES ? PACKED_CYCLES : limit;
     uint32_t pc = request->address, last = pc;
     uint32_t address = NO_ADDRESS;
     uint64_t now = 0;
@@ -145,9 +146,13 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
                 break;
             }
         }
-        if (RARELY(now >= limit)) {
-            stop = STOP_CYCLE_LIMIT;
-            break;
+        if (RARELY(now >= pause)) {
+            if (now >= limit) {
+                stop = STOP_CYCLE_LIMIT;
+                break;
+            }
+            machine_unpack_costs(self);
+            pause = limit - now > PACKED_CYCLES ? now + PACKED_CYCLES : limit;
         }
         if (kind & ACCESS) {
             const struct operation *op = machine_operation(self, pc / 2);
@@ -157,7 +162,7 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
                 stop = guard_check(self, pc, &address);
                 if (stop != GO_ON)
                     break;
-            } else if (profile && RARELY(op->need & ~touched[place]))
+            } else if (touch && RARELY(op->need & ~touched[place]))
                 touched[place] |= op->need; /* seldom new: a load is cheaper than a store */
         }
         last = pc;
@@ -175,11 +180,13 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
                 pc = last;
                 break; /* not executed, so not counted */
             }
+            if (profile) { /* time that a sleep skips may be more than a packed cost holds */
+                self->costs[last / 2].cycles += avr->cycle - now;
+                now = avr->cycle;
+            }
         }
-        if (profile) {
-            costs[last / 2].count++;
-            costs[last / 2].cycles += avr->cycle - now;
-        }
+        if (profile)
+            recent[last / 2] += PACKED_COUNT + (avr->cycle - now);
         now = avr->cycle;
         const uint16_t sp = read_sp(data);
         if (RARELY(sp < lowest) && !(kind & TORN_SP)) {
@@ -203,13 +210,19 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
 static __attribute__((noinline)) enum stop
 run_plain(machine *self, const struct request *request, struct outcome *outcome)
 {
-    return run(self, request, outcome, false);
+    return run(self, request, outcome, false, false);
 }
 
 static __attribute__((noinline)) enum stop
 run_profiled(machine *self, const struct request *request, struct outcome *outcome)
 {
-    return run(self, request, outcome, true);
+    return run(self, request, outcome, true, false);
+}
+
+static __attribute__((noinline)) enum stop
+run_touching(machine *self, const struct request *request, struct outcome *outcome)
+{
+    return run(self, request, outcome, true, true);
 }
 
 /* A reset CPU, about to execute `address`, with the return address on its stack. */
@@ -231,11 +244,16 @@ enum stop machine_call(machine *self, const struct request *request, struct outc
     self->mark_count = 0;
     self->marks_lost = false;
     guard_stack(self, request->stack, request->stack_floor);
-    if (request->profile) {
+    const bool profile = request->profile || request->touched;
+    if (profile)
         memset(self->costs, 0, self->flash_words * sizeof *self->costs);
+    if (request->touched)
         memset(self->touched, 0, DATA_SPACE);
-    }
-    const enum stop stop = (request->profile ? run_profiled : run_plain)(self, request, outcome);
+    const enum stop stop =
+        (request->touched ? run_touching : profile ? run_profiled : run_plain)(
+            self, request, outcome);
+    if (profile)
+        machine_unpack_costs(self);
     outcome->marks = self->marks;
     outcome->mark_count = self->mark_count;
     outcome->costs = self->costs;

@@ -73,6 +73,7 @@ struct request {
     uint16_t stack_floor; /* its lowest byte */
     uint64_t limit;
     bool profile;
+    bool touched;
 };
 
 struct mark {

@@ -47,9 +47,10 @@ static bool allocate(machine *self)
     uint8_t *touched = calloc(2 * DATA_SPACE + PAGE, 1);
     self->kinds = calloc(CODE_WORDS, 1);
     self->costs = calloc(self->flash_words, sizeof *self->costs);
+    self->recent_costs = calloc(self->flash_words, sizeof *self->recent_costs);
     self->declared = calloc(DATA_SPACE, 1);
     self->permissions = calloc(DATA_SPACE + self->guarded_flash, 1);
-    if (!data || !flash || !touched || !self->kinds || !self->costs || !self->declared ||
+    if (!data || !flash || !touched || !self->kinds || !self->costs || !self->recent_costs || !self->declared ||
         !self->permissions)
         return false;
     self->touched = touched + ((TOUCHED_SKEW - (uintptr_t)touched) & (PAGE - 1));
@@ -124,6 +125,18 @@ void machine_reset(machine *self)
         memset(avr->data, 0, 32);
         avr->cycle = 0;
         avr_reset(avr);
+    }
+}
+
+void machine_unpack_costs(machine *self)
+{
+    for (uint32_t word = 0; word < self->flash_words; word++) {
+        const uint64_t packed = self->recent_costs[word];
+        if (packed) {
+            self->costs[word].count += packed / PACKED_COUNT;
+            self->costs[word].cycles += packed % PACKED_COUNT;
+            self->recent_costs[word] = 0;
+        }
     }
 }
 

@@ -27,7 +27,10 @@ enum {
     DATA_BYTES = DATA_SPACE + 64,
     FLASH_BYTES = (16 << 20) + 512,
     CODE_WORDS = 32 << 20, /* what EICALL can name, and as many for branches to below 0 */
+    PACKED_CYCLES = 1 << 29,
 };
+
+#define PACKED_COUNT ((uint64_t)1 << 34)
 
 struct machine {
     avr_t *avr;
@@ -43,6 +46,11 @@ struct machine {
     uint16_t stack, stack_floor;
     uint8_t *touched;   /* 2 * DATA_SPACE: as `permissions`, but what was needed */
     struct cost *costs; /* flash_words */
+    /*
+     * What was not added to `costs` yet, count and cycles in one word, so that an instruction of a
+     * profile costs one addition. Emptied before either can overflow.
+     */
+    uint64_t *recent_costs; /* flash_words */
     struct mark *marks;
     uint32_t mark_count;
     uint32_t mark_room;
@@ -51,6 +59,9 @@ struct machine {
 
 /* Registers, clock and peripherals as after power-on; RAM and flash stay. */
 void machine_reset(machine *self);
+
+/* Move `recent_costs` to `costs`. */
+void machine_unpack_costs(machine *self);
 
 static inline uint16_t machine_opcode(const machine *self, uint32_t word)
 {

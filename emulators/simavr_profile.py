@@ -1,4 +1,4 @@
-"""What the run loop counted and noted, as a Profile."""
+"""What the run loop counted and noted, as arrays."""
 
 from __future__ import annotations
 
@@ -14,16 +14,25 @@ from emulators.simavr_table import operations
 _NOTED: Final = 0x10000  # bytes of data memory
 
 
-def profile_of(outcome: Any, mcu: str, flash: NDArray[np.uint16], device: Any) -> Profile:
+def profile_of(outcome: Any, flash: NDArray[np.uint16]) -> Profile:
     """Copy the cost table, without the words of `flash` that were not executed."""
-    costs = ffi.buffer(outcome.costs, 16 * flash.size)
-    counts, cycles = np.frombuffer(costs, np.uint64).reshape(flash.size, 2).T
+    counts, cycles = _costs(outcome, flash)
     executed = np.flatnonzero(counts)
+    return Profile((2 * executed).astype(np.uint32), counts[executed], cycles[executed])
+
+
+def touched_by(outcome: Any, mcu: str, flash: NDArray[np.uint16], device: Any) -> NDArray[np.uint8]:
+    """Which bytes of data memory were read (1) and written (2), uint8 up to the end of RAM."""
     noted = np.frombuffer(ffi.buffer(outcome.touched, _NOTED), np.uint8)
     flags = _touched(noted, device.return_address_size)
-    _add_fixed(flags, executed, flash, mcu)
-    touched = flags[: device.ram_end + 1]
-    return Profile((2 * executed).astype(np.uint32), counts[executed], cycles[executed], touched)
+    _add_fixed(flags, np.flatnonzero(_costs(outcome, flash)[0]), flash, mcu)
+    return flags[: device.ram_end + 1]
+
+
+def _costs(outcome: Any, flash: NDArray[np.uint16]) -> NDArray[np.uint64]:
+    """Counts and cycles, uint64 (2, words of flash)."""
+    costs = ffi.buffer(outcome.costs, 16 * flash.size)
+    return np.frombuffer(costs, np.uint64).reshape(flash.size, 2).T
 
 
 def _touched(noted: NDArray[np.uint8], return_address_size: int) -> NDArray[np.uint8]:

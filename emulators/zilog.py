@@ -95,12 +95,12 @@ class Z80:
         stack_floor: int,
         marks: Sequence[int] = (),
         profile: bool = False,
-        touched: Touched | None = None,
+        touched: bool = False,
     ) -> CallResult:
         """Call the routine; see `emulators.Emulator.call`.
 
-        touched: gets the addresses that the call reads and writes as data, the instruction at fault
-        included; EmulatorError without a memory map, since code might change then.
+        touched: the instruction at fault counts, too; EmulatorError without a memory map, since
+        code might change then.
         All registers but SP are zero. The peak reaches down to the lowest byte written within the
         stack, so SP may serve as a data pointer elsewhere. An overflow is a PUSH, CALL or RST that
         writes the byte below `stack_floor`, be that declared data or not. A profile and
@@ -116,13 +116,13 @@ class Z80:
         core.guard.start(sp)
         balanced_sp = (sp + _RETURN_ADDRESS_SIZE) % MEMORY_SIZE
         bounds = Bounds(self._permissions, self._return_address, balanced_sp, limit, 0)
-        ledger = Ledger() if profile else None
+        ledger, notes = Ledger() if profile else None, Touched() if touched else None
         run = Run(
             core,
             bounds,
             frozenset(marks),
             self._m1_wait,
-            records=[record for record in (ledger, touched) if record],
+            records=[record for record in (ledger, notes) if record],
             tracing=self._m1_wait > 0 and self._may_write_r(),
         )
         breakpoints = {*marks, *self._cut_instructions()}
@@ -141,6 +141,7 @@ class Z80:
             marks=tuple(run.marks),
             profile=ledger.profile() if ledger else None,
             address=accessed,
+            touched=notes.flags if notes else None,
         )
 
     def _check_call(

@@ -135,13 +135,13 @@ main:   ldi r16, 1
         ret
         """
     )
-    result = call(avr, code, profile=True)
+    result = call(avr, code, profile=True, touched=True)
     assert result.cycles == 2 + 7 + 100 + 4 + (4 + 4)
     assert result.stack_peak == 4
     assert result.profile is not None
     assert result.profile.counts.tolist() == [1] * 109  # not one instruction ran unseen
-    assert result.profile.touched is not None
-    assert result.profile.touched[0x8FC:0x900].tolist() == [3, 3, 1, 1]
+    assert result.touched is not None
+    assert result.touched[0x8FC:0x900].tolist() == [3, 3, 1, 1]
 
 
 def test_sleep_with_interrupts_lasts_until_one_comes(avr: SimAvr, avr_as: Assemble) -> None:
@@ -297,10 +297,9 @@ def test_every_listed_mcu_runs(mcu: str) -> None:
 
 def touched_by(avr_as: Assemble, source: str, mcu: str = "atmega328p") -> dict[int, int]:
     """Data addresses that the source touches, above the registers: 1 read, 2 written, 3 both."""
-    profile = call(SimAvr(mcu), avr_as(source, mcu), mcu, profile=True).profile
-    assert profile is not None
-    assert profile.touched is not None
-    return {int(at): int(profile.touched[at]) for at in np.flatnonzero(profile.touched)}
+    touched = call(SimAvr(mcu), avr_as(source, mcu), mcu, touched=True).touched
+    assert touched is not None
+    return {int(at): int(touched[at]) for at in np.flatnonzero(touched)}
 
 
 @pytest.mark.parametrize(
