@@ -18,8 +18,16 @@ class UnknownModel(ModelError):
         super().__init__(f"no model is named {name!r}; choose one of: {', '.join(self.known)}")
 
 
+class UnknownTask(ModelError):
+    """No task has that name; the message lists those that exist."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(f"no task is named {name!r}; choose one of: {', '.join(self.known)}")
+
+
 class DataNeeded(ModelError):
-    """The model's files are not part of the project and no folder was given."""
+    """Files of a model or task are not part of the project and no folder was given."""
 
     def __init__(self, name: str, contents: str, variable: str) -> None:
         self.name, self.contents, self.variable = name, contents, variable

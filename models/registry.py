@@ -94,12 +94,20 @@ def load(name: str, data: Path | None = None) -> Model:
     if name not in known:
         raise UnknownModel(name, known)
     entry = known[name]
-    if entry.data is None:
-        return entry.load(Path())
-    folder = data or os.environ.get(entry.data.variable)
+    return entry.load(data_folder(name, entry.data, data))
+
+
+def data_folder(name: str, needed: DataFolder | None, given: Path | None) -> Path:
+    """The folder to load `name` from: the one given, else the environment's; empty if not needed.
+
+    Raises DataNeeded where there is none.
+    """
+    if needed is None:
+        return Path()
+    folder = given or os.environ.get(needed.variable)
     if not folder:
-        raise DataNeeded(name, entry.data.contents, entry.data.variable)
-    return entry.load(Path(folder))
+        raise DataNeeded(name, needed.contents, needed.variable)
+    return Path(folder)
 
 
 def trainers() -> dict[str, Trainer]:

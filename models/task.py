@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Examples:
-    """Labelled inputs: uint8 (n, features), as they enter the device; labels int64 (n,)."""
+    """Labelled inputs.
+
+    inputs: uint8 (n, features), as they enter the device. labels: int64 (n,).
+    """
 
     inputs: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -21,9 +24,9 @@ class Examples:
 class Task:
     """Data split once and for all.
 
-    protocol: how it was split, for tables (`protocol A: by unique query, 85/15`). classes: how many
-    labels there are. augmented: training examples of one epoch, drawn with a generator, where the
-    task can vary its own inputs (words dropped, typos); None where it can't.
+    protocol: how it was split, for tables (`protocol A: by unique query, 85/15`). classes: number
+    of labels. augmented: training examples of one epoch, drawn with a generator, where the task
+    can vary its own inputs (words dropped, typos); None where it can't.
     """
 
     name: str

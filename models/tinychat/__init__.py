@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.ir import Graph
+from models.chat import pairs as chat_pairs
+from models.chat import replies as free_running
+from models.chat.pairs import Pair, TeacherForced
+from models.chat.replies import Predictor, Reply
 from models.model import predict
-from models.tinychat import chat, dataset, weights
-from models.tinychat.chat import Predictor, Reply
-from models.tinychat.dataset import Pair, TeacherForced
+from models.tinychat import dataset, weights
 from models.tinychat.graph import build_graph
 from models.tinychat.weights import Weights
 
@@ -44,12 +46,12 @@ class Tinychat:
     @cached_property
     def queries(self) -> tuple[str, ...]:
         """Each query of the data once, in order of first appearance."""
-        return dataset.unique_queries(self.pairs)
+        return chat_pairs.unique_queries(self.pairs)
 
     @cached_property
     def teacher_forced(self) -> TeacherForced:
         """Every character of the data as an example."""
-        return dataset.teacher_forced(self.pairs, self.weights.charset)
+        return chat_pairs.teacher_forced(self.pairs, self.weights.charset)
 
     def replies(self, queries: Sequence[str], predictor: Predictor | None = None) -> list[Reply]:
         """Reply to queries, by the numpy reference or whatever else predicts characters.
@@ -57,7 +59,7 @@ class Tinychat:
         Raises InputRefused for a query that cannot be encoded.
         """
         by_reference = partial(predict, self.graph)
-        return chat.replies(predictor or by_reference, self.weights.charset, queries)
+        return free_running.replies(predictor or by_reference, self.weights.charset, queries)
 
     def free_running(self, count: int) -> NDArray[np.uint8]:
         """All inputs, uint8 (n, 256), of the replies to the first `count` queries of the data."""

@@ -16,7 +16,7 @@ from kernels.ir import Graph, Tensor, frozen_array, verify
 from kernels.ops.argmax import Argmax
 from kernels.ops.linear import Linear
 from kernels.quant import Requantization, Rounding
-from models.tinychat.encoder import INPUTS
+from models.chat.encoder import INPUTS
 from models.tinychat.weights import Weights
 
 COUNT_SHIFT = 5

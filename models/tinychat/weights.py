@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.chat.encoder import INPUTS
 from models.errors import ModelFileError
 from models.files import ArrayFile, ArraySpec, expect_only, refusing
-from models.tinychat.encoder import INPUTS
 
 FILE = "model.npz"
 MAX_LAYERS = 8

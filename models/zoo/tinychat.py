@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.model import Evaluation, Model, Reference
-from models.registry import DataFolder, register
-from models.tinychat import dataset, load_tinychat, weights
+from models.registry import register
+from models.tasks.tinychat import DATA
+from models.tinychat import dataset, load_tinychat
 
 NAME = "tinychat"
 TITLE = "tinychat of HarryR/z80ai, weights in -2..1"
-DATA = DataFolder(f"z80ai's tinychat files {weights.FILE} and {dataset.FILE}", "TRUECYCLE_Z80AI")
 BENCHMARK_QUERIES = 100
 
 

@@ -11,9 +11,9 @@ from synthetic_chat import CHARSET, ChatFolder
 
 import models
 from kernels import ir, reference
+from models.chat.pairs import exact_share
 from models.errors import InputRefused
-from models.tinychat import Pair, Tinychat, Weights, dataset, load_tinychat
-from models.tinychat.dataset import TeacherForced
+from models.tinychat import Pair, TeacherForced, Tinychat, Weights, dataset, load_tinychat
 
 QUERIES = ["hello", "ARE YOU REAL", "", "  what?", "zzzzzzzzzzzz", "0123456789 " * 5]
 
@@ -189,7 +189,7 @@ def test_teacher_forced_examples(chat_folder: ChatFolder) -> None:
 def test_an_exact_reply_needs_every_character() -> None:
     labels, pairs = np.array([1, 2, 3, 4, 5]), np.array([0, 0, 1, 1, 2])
     examples = TeacherForced(np.zeros((5, 256), np.uint8), labels, pairs)
-    assert dataset.exact_share(examples, np.array([1, 2, 3, 9, 5])) == pytest.approx(2 / 3)
+    assert exact_share(examples, np.array([1, 2, 3, 9, 5])) == pytest.approx(2 / 3)
 
 
 def test_the_query_blind_table_by_hand() -> None:

@@ -11,7 +11,10 @@ import pytest
 import models
 from kernels import reference
 from kernels.ops.linear import Linear
-from models.tinychat import Tinychat, dataset, load_tinychat
+from models import tasks
+from models.chat.pairs import ambiguous_queries, exact_share
+from models.chat.protocols import ChatTask
+from models.tinychat import Tinychat, load_tinychat
 
 
 @pytest.fixture(scope="module")
@@ -29,25 +32,22 @@ def linears(chat: Tinychat) -> list[Linear]:
 
 
 def test_data(chat: Tinychat) -> None:
-    several: dict[str, set[str]] = {}
-    for pair in chat.pairs:
-        several.setdefault(pair.query, set()).add(pair.reply)
     assert len(chat.pairs) == 2990
     assert len(chat.queries) == 2280
     assert len(chat.teacher_forced.labels) == 14814
-    assert sum(len(found) > 1 for found in several.values()) == 359
+    assert len(ambiguous_queries(chat.pairs)) == 359
 
 
 def test_accuracy(chat: Tinychat, values: reference.Values) -> None:
     predicted = values["character"][:, 0]
     assert round(models.accuracy(predicted, chat.teacher_forced.labels), 3) == 0.796
-    assert round(dataset.exact_share(chat.teacher_forced, predicted), 3) == 0.370
+    assert round(exact_share(chat.teacher_forced, predicted), 3) == 0.370
 
 
 def test_exact_replies_come_out_free_running(chat: Tinychat, values: reference.Values) -> None:
     said = {reply.query: reply.text for reply in chat.replies(chat.queries)}
     share = np.mean([said[pair.query] == pair.reply for pair in chat.pairs])
-    exact = dataset.exact_share(chat.teacher_forced, values["character"][:, 0])
+    exact = exact_share(chat.teacher_forced, values["character"][:, 0])
     assert share == pytest.approx(exact)
 
 
@@ -92,3 +92,12 @@ def test_float_reference(chat: Tinychat) -> None:
     model = models.load("tinychat", folder)
     assert model.reference.accuracy() == pytest.approx(0.7949, abs=2e-4)
     assert len(model.inputs) == sum(len(r.inputs) for r in chat.replies(chat.queries[:100]))
+
+
+def test_the_split_of_protocol_a() -> None:
+    task = tasks.load_task("tinychat-a", Path(os.environ["TRUECYCLE_Z80AI"]))
+    assert isinstance(task, ChatTask)
+    assert len({pair.query for pair in task.validation_pairs}) == 342
+    assert len(task.validation_pairs) == 448
+    assert len(task.validation.labels) == 2219
+    assert len(task.train.labels) == 14814 - 2219

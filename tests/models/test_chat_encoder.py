@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.chat import encoder
 from models.errors import InputRefused
-from models.tinychat import encoder
 
 
 def codes(*grams: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.tinychat import encoder
+from models.chat import encoder
 
 MAX_REPLY = 50
 

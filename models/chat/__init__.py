@@ -1,0 +1,1 @@
+"""Character-level chat: encoders, pairs of query and reply, free-running replies, own data."""

@@ -1,0 +1,29 @@
+"""tinychat-a, tinychat-b: z80ai's chat data under protocols A and B."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.chat.protocols import ChatTask, Protocol, chat_task
+from models.registry import DataFolder
+from models.tasks.registry import register_task
+from models.tinychat import dataset, weights
+
+DATA = DataFolder(f"z80ai's tinychat files {weights.FILE} and {dataset.FILE}", "TRUECYCLE_Z80AI")
+
+
+@register_task("tinychat-a", "z80ai's chat data, split by query", DATA)
+def load_a(folder: Path) -> ChatTask:
+    """Split by unique query, 85/15."""
+    return _load("tinychat-a", folder, Protocol.A)
+
+
+@register_task("tinychat-b", "z80ai's chat data, all for both sides", DATA)
+def load_b(folder: Path) -> ChatTask:
+    """Trained and scored on all pairs."""
+    return _load("tinychat-b", folder, Protocol.B)
+
+
+def _load(name: str, folder: Path, protocol: Protocol) -> ChatTask:
+    charset = weights.read_weights(folder / weights.FILE).charset
+    return chat_task(name, dataset.read_pairs(folder / dataset.FILE, charset), charset, protocol)
