@@ -1,0 +1,72 @@
+"""Pairs drawn from the grammar: paraphrases, fillers and typos, from a seed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.chat.corpus import people, world
+from models.chat.corpus.grammar import Draw, Sentence, expand, parse_tables, parse_topics
+from models.chat.pairs import Pair
+
+CHARSET = " ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789?!\0"
+"""What replies are made of; the last character ends one."""
+
+SEED = 7
+PAIRS = 3200
+SHORTEST_QUERY, LONGEST_QUERY = 2, 60
+FILLER_SHARE = 0.25
+TYPO_SHARE = 0.2
+_MOST_ROUNDS = 500
+_PERCENT = 100
+_FILLERS = (
+    *("so", "well", "hey", "please", "now", "look", "say", "um", "and", "oh", "but", "then"),
+    *("robot", "keeper", "tell me"),
+)
+
+
+def generate(seed: int = SEED, count: int = PAIRS) -> tuple[Pair, ...]:
+    """`count` pairs, the same ones for the same seed on every machine.
+
+    No pair occurs twice. A query has several replies only where its intent has: a
+    sentence that two intents share stays with the first that drew it.
+
+    Raises ValueError for more pairs than the grammar readily gives.
+    """
+    # RandomState's stream is frozen; that of numpy's Generator may change between versions.
+    state = np.random.RandomState(seed)
+
+    def draw(alternatives: int) -> int:
+        return int(state.randint(alternatives))
+
+    intents = parse_topics(people.TOPICS | world.TOPICS)
+    tables = parse_tables(world.TABLES)
+    pairs: dict[str, tuple[str, ...]] = {}
+    for _ in range(_MOST_ROUNDS):
+        for intent in intents:
+            sentence = _varied(expand(intent, tables, draw), draw)
+            if SHORTEST_QUERY <= len(sentence.query) <= LONGEST_QUERY:
+                pairs.setdefault(sentence.query, sentence.replies)
+        if sum(map(len, pairs.values())) >= count:
+            break
+    else:
+        raise ValueError(f"the grammar gives no {count:,} pairs")
+    flat = [Pair(query.upper(), reply) for query, replies in pairs.items() for reply in replies]
+    return tuple(flat[:count])
+
+
+def _varied(sentence: Sentence, draw: Draw) -> Sentence:
+    query = sentence.query
+    if draw(_PERCENT) < FILLER_SHARE * _PERCENT:
+        filler = _FILLERS[draw(len(_FILLERS))]
+        query = f"{filler} {query}" if draw(2) else f"{query} {filler}"
+    if draw(_PERCENT) < TYPO_SHARE * _PERCENT:
+        query = _typo(query, draw)
+    return Sentence(query, sentence.replies)
+
+
+def _typo(query: str, draw: Draw) -> str:
+    """A letter dropped, doubled, or swapped with the next."""
+    at = draw(len(query) - 1)
+    before, here, after = query[:at], query[at], query[at + 1 :]
+    changed = (before + after, before + here + here + after, before + after[0] + here + after[1:])
+    return " ".join(changed[draw(len(changed))].split())

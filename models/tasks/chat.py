@@ -1,0 +1,28 @@
+"""chat-a, chat-b: the project's own chat data under protocols A and B."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from models.chat.corpus import CHARSET, generate
+from models.chat.pairs import Pair
+from models.chat.protocols import ChatTask, Protocol, chat_task
+from models.tasks.registry import register_task
+
+
+@register_task("chat-a", "a lighthouse robot's small talk, split by query")
+def load_a(_: Path) -> ChatTask:
+    """Split by unique query, 85/15."""
+    return chat_task("chat-a", _pairs(), CHARSET, Protocol.A)
+
+
+@register_task("chat-b", "a lighthouse robot's small talk, all for both sides")
+def load_b(_: Path) -> ChatTask:
+    """Trained and scored on all pairs."""
+    return chat_task("chat-b", _pairs(), CHARSET, Protocol.B)
+
+
+@cache
+def _pairs() -> tuple[Pair, ...]:
+    return generate()
