@@ -71,7 +71,7 @@ class ArrayFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        _check_size(path)
+        check_size(path, MAX_FILE)
         with refusing(path, None, "expected an .npz archive"):
             self._zip = zipfile.ZipFile(path)
         try:
@@ -177,7 +177,7 @@ def _npy(array: NDArray[Any]) -> bytes:
 
 def read_gzip_text(path: Path, limit: int = MAX_ENTRY) -> str:
     """A gzip file's UTF-8 text of at most `limit` bytes; ModelFileError otherwise."""
-    _check_size(path)
+    check_size(path, MAX_FILE)
     with refusing(path, None, "expected undamaged gzip"), gzip.open(path) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
@@ -194,12 +194,13 @@ def spec_size(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     return size
 
 
-def _check_size(path: Path) -> None:
+def check_size(path: Path, limit: int) -> None:
+    """ModelFileError where a file does not exist or has more than `limit` bytes."""
     if not path.is_file():
         raise ModelFileError(path, None, "no such file")
     size = path.stat().st_size
-    if size > MAX_FILE:
-        raise ModelFileError(path, None, f"has {size:,} bytes, expected at most {MAX_FILE:,}")
+    if size > limit:
+        raise ModelFileError(path, None, f"has {size:,} bytes, expected at most {limit:,}")
 
 
 def _member_problem(info: zipfile.ZipInfo) -> str | None:
