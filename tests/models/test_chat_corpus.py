@@ -54,7 +54,7 @@ def test_the_grammar_is_sound() -> None:
 
 def test_the_same_bytes_on_every_machine(pairs: tuple[Pair, ...]) -> None:
     text = "".join(f"{pair.query}|{pair.reply}\n" for pair in pairs)
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "1f5db6b834138eb9"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "81ebdec16f24b2bc"
     assert generate() == pairs
     assert generate(seed=8) != pairs
 
@@ -77,9 +77,10 @@ def test_queries_and_replies_are_as_the_encoders_take_them(pairs: tuple[Pair, ..
 
 def test_ambiguous_queries_are_rare(pairs: tuple[Pair, ...]) -> None:
     ambiguous, every = ambiguous_queries(pairs), unique_queries(pairs)
-    assert (len(ambiguous), len(every)) == (70, 3130)
-    replies = {pair.query: pair.reply for pair in pairs if pair.query in ambiguous}
-    assert set(replies.values()) <= {intent.replies[-1] for intent in INTENTS}
+    assert (len(ambiguous), len(every)) == (31, 3169)
+    for query in ambiguous:
+        replies = {pair.reply for pair in pairs if pair.query == query}
+        assert any(replies == set(intent.replies) for intent in INTENTS)
 
 
 def test_no_reply_rules(pairs: tuple[Pair, ...]) -> None:
@@ -98,7 +99,7 @@ def test_more_than_the_grammar_gives_is_refused(monkeypatch: pytest.MonkeyPatch)
 def test_the_tasks() -> None:
     task = tasks.load_task("chat-a")
     assert isinstance(task, ChatTask)
-    assert len({pair.query for pair in task.validation_pairs}) == 470
-    assert (len(task.train.labels), len(task.validation.labels)) == (14619, 2519)
+    assert len({pair.query for pair in task.validation_pairs}) == 475
+    assert (len(task.train.labels), len(task.validation.labels)) == (14764, 2582)
     everything = tasks.load_task("chat-b")
-    assert len(everything.train.labels) == len(everything.validation.labels) == 17138
+    assert len(everything.train.labels) == len(everything.validation.labels) == 17346

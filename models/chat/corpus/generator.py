@@ -1,11 +1,11 @@
-"""Pairs drawn from the grammar: paraphrases, fillers and typos, from a seed."""
+"""Pairs drawn from the grammar: paraphrases, words left out or added, and typos, from a seed."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from models.chat.corpus import people, world
-from models.chat.corpus.grammar import Draw, Sentence, expand, parse_tables, parse_topics
+from models.chat.corpus.grammar import Draw, expand, parse_tables, parse_topics
 from models.chat.pairs import Pair
 
 CHARSET = " ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789?!\0"
@@ -15,7 +15,9 @@ SEED = 7
 PAIRS = 3200
 SHORTEST_QUERY, LONGEST_QUERY = 2, 60
 FILLER_SHARE = 0.25
-TYPO_SHARE = 0.2
+MOST_DROPPED, DROP_SHARE, FEWEST_WORDS = 2, 0.4, 2
+MOST_TYPOS, TYPO_SHARE = 3, 0.3
+AMBIGUOUS_SHARE = 0.2
 _MOST_ROUNDS = 500
 _PERCENT = 100
 _FILLERS = (
@@ -27,8 +29,8 @@ _FILLERS = (
 def generate(seed: int = SEED, count: int = PAIRS) -> tuple[Pair, ...]:
     """`count` pairs, the same ones for the same seed on every machine.
 
-    No pair occurs twice. A query has several replies only where its intent has: a
-    sentence that two intents share stays with the first that drew it.
+    No pair occurs twice. A query has several replies only where its intent has: a sentence that
+    two intents share stays with the first that drew it.
 
     Raises ValueError for more pairs than the grammar readily gives.
     """
@@ -43,9 +45,10 @@ def generate(seed: int = SEED, count: int = PAIRS) -> tuple[Pair, ...]:
     pairs: dict[str, tuple[str, ...]] = {}
     for _ in range(_MOST_ROUNDS):
         for intent in intents:
-            sentence = _varied(expand(intent, tables, draw), draw)
-            if SHORTEST_QUERY <= len(sentence.query) <= LONGEST_QUERY:
-                pairs.setdefault(sentence.query, sentence.replies)
+            sentence = expand(intent, tables, draw)
+            query = _varied(sentence.query, draw)
+            if SHORTEST_QUERY <= len(query) <= LONGEST_QUERY:
+                pairs.setdefault(query, _said(sentence.replies, draw))
         if sum(map(len, pairs.values())) >= count:
             break
     else:
@@ -54,14 +57,26 @@ def generate(seed: int = SEED, count: int = PAIRS) -> tuple[Pair, ...]:
     return tuple(flat[:count])
 
 
-def _varied(sentence: Sentence, draw: Draw) -> Sentence:
-    query = sentence.query
+def _said(replies: tuple[str, ...], draw: Draw) -> tuple[str, ...]:
+    """All replies that fit, for some queries; else one of them."""
+    if draw(_PERCENT) < AMBIGUOUS_SHARE * _PERCENT:
+        return replies
+    return (replies[draw(len(replies))],)
+
+
+def _varied(query: str, draw: Draw) -> str:
+    """A query as a hurried visitor types it: words left out or added, letters mistaken."""
+    words = query.split()
+    for _ in range(MOST_DROPPED):
+        if len(words) > FEWEST_WORDS and draw(_PERCENT) < DROP_SHARE * _PERCENT:
+            del words[draw(len(words))]
     if draw(_PERCENT) < FILLER_SHARE * _PERCENT:
-        filler = _FILLERS[draw(len(_FILLERS))]
-        query = f"{filler} {query}" if draw(2) else f"{query} {filler}"
-    if draw(_PERCENT) < TYPO_SHARE * _PERCENT:
-        query = _typo(query, draw)
-    return Sentence(query, sentence.replies)
+        words.insert(draw(2) * len(words), _FILLERS[draw(len(_FILLERS))])
+    query = " ".join(words)
+    for _ in range(MOST_TYPOS):
+        if len(query) > SHORTEST_QUERY and draw(_PERCENT) < TYPO_SHARE * _PERCENT:
+            query = _typo(query, draw)
+    return query
 
 
 def _typo(query: str, draw: Draw) -> str:

@@ -2,7 +2,7 @@
 
 TOPICS = {
     "greeting": """
-AHOY: (hello|hi|hey|howdy) (there|robot|lamp|again|); (hello|hi) (my|old|dear) friend
+AHOY / HELLO: (hello|hi|hey|howdy) (there|robot|lamp|again|); (hello|hi) (my|old|dear) friend
 AHOY: (ahoy|greetings) (robot|keeper|captain|); anybody (there|home|in); knock knock
 MORNING: (good|a fine) morning (to you|keeper|); (morning|rise and shine) (lamp|)
 EVENING: good (evening|night) (keeper|robot); evening (all|robot|keeper)
@@ -11,9 +11,9 @@ BACK?: (i am|im) back (again|); remember me; we meet again; long time no see
 COME IN: (may|can|could) i come in; (open|unlock) the door; is it open; let me in
 """,
     "farewell": """
-BYE: (bye|goodbye|farewell) (robot|friend|keeper|now|); (see|catch) you (soon|later)
+BYE / FAREWELL: (bye|goodbye|farewell) (robot|friend|keeper|now|); (see|catch) you (soon|later)
 BYE: (i must|i have to|time to) (go|leave|sail); (im|i am) (off|leaving) (now|)
-SLEEP: (good night|night night); i (go|am off) to (bed|sleep); (im|i am) (so|very|) tired
+SLEEP / ZZZ: (good night|night night); i (go|am off) to (bed|sleep); (im|i am) (so|very|) tired
 STAY: i (wont|will not) (return|be back); (you will|youll) (never|not) see me again
 WAIT!: i (quit|give up); stop (talking|this|it); (that is|thats) (it|all) for (today|me)
 LUCK: (my|our) (boat|ship|train) (leaves|goes) (now|soon|today); wish me luck
@@ -53,7 +53,7 @@ CALL HOME: my (mother|father|wife|husband) (worries|waits|is angry); i (should|m
 SORRY: my (dog|cat|uncle|grandma|friend) (died|passed away|is gone); i lost my (uncle|cat)
 """,
     "manners": """
-SURE: (thanks|thank you|cheers) (a lot|so much|robot|friend|); i owe you (one|a lot)
+SURE / AYE: (thanks|thank you|cheers) (a lot|so much|robot|friend|); i owe you (one|a lot)
 SURE: that (was|is) (kind|helpful|nice of you); you (helped|saved) me
 AW: you (are|look) (great|clever|nice|lovely|pretty|wonderful|the best); i like you
 RUDE!: you (are|look) (dumb|stupid|ugly|useless|silly|old|boring); (shut up|go away)
