@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from pathlib import Path
 
 from models.chat.pairs import Pair
@@ -47,17 +46,6 @@ def read_pairs(path: Path, charset: str) -> tuple[Pair, ...]:
     if not pairs:
         raise ModelFileError(path, None, "holds no pair, expected lines of 'query|reply'")
     return tuple(pairs)
-
-
-def query_blind_accuracy(pairs: tuple[Pair, ...]) -> float:
-    """What a table of reply prefixes that ignores the query reaches on the same characters."""
-    following: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for pair in pairs:
-        ended = pair.reply + "\0"
-        for place, character in enumerate(ended):
-            following[ended[:place]][character] += 1
-    right = sum(max(counter.values()) for counter in following.values())
-    return right / sum(counter.total() for counter in following.values())
 
 
 def _cut(text: str, limit: int) -> str:

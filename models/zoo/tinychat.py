@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from models.evaluation import ReplyTable
 from models.model import Evaluation, Model, Reference
 from models.registry import register
 from models.tasks.tinychat import DATA
-from models.tinychat import dataset, load_tinychat
+from models.tinychat import load_tinychat
 
 NAME = "tinychat"
 TITLE = "tinychat of HarryR/z80ai, weights in -2..1"
@@ -27,7 +28,7 @@ def load(folder: Path) -> Model:
         return float_accuracy(chat.weights, examples.inputs, examples.labels)
 
     sizes = "-".join(str(tensor.count) for tensor in list(chat.graph.tensors.values())[:-1])
-    blind = dataset.query_blind_accuracy(chat.pairs)
+    blind = ReplyTable(chat.pairs, chat.weights.charset).accuracy(chat.pairs)
     return Model(
         name=NAME,
         title=f"{TITLE}, {sizes}",

@@ -192,12 +192,6 @@ def test_an_exact_reply_needs_every_character() -> None:
     assert exact_share(examples, np.array([1, 2, 3, 9, 5])) == pytest.approx(2 / 3)
 
 
-def test_the_query_blind_table_by_hand() -> None:
-    pairs = (Pair("AB", "YES"), Pair("CD", "YES"), Pair("EF", "NO"))
-    # First characters: Y, Y, N, two of three right; the other 8 are certain.
-    assert dataset.query_blind_accuracy(pairs) == pytest.approx(10 / 11)
-
-
 def test_free_running_inputs_are_those_of_the_first_queries(chat_folder: ChatFolder) -> None:
     chat = load_tinychat(chat_folder())
     expected = np.concatenate([reply.inputs for reply in chat.replies(chat.queries[:2])])

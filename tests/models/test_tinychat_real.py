@@ -14,6 +14,8 @@ from kernels.ops.linear import Linear
 from models import tasks
 from models.chat.pairs import ambiguous_queries, exact_share
 from models.chat.protocols import ChatTask
+from models.evaluation import baselines, graph_candidate
+from models.evaluation.score import score_candidate
 from models.tinychat import Tinychat, load_tinychat
 
 
@@ -101,3 +103,23 @@ def test_the_split_of_protocol_a() -> None:
     assert len(task.validation_pairs) == 448
     assert len(task.validation.labels) == 2219
     assert len(task.train.labels) == 14814 - 2219
+
+
+def test_the_baselines_of_protocol_a() -> None:
+    task = tasks.load_task("tinychat-a", Path(os.environ["TRUECYCLE_Z80AI"]))
+    table, nearest, linear = baselines(task)
+    assert (table.accuracy, table.perplexity, table.exact) == pytest.approx(
+        (0.661, 3.37, 0.103), rel=0.01
+    )
+    assert (nearest.accuracy, nearest.perplexity, nearest.exact) == pytest.approx(
+        (0.735, 2.79, 0.315), rel=0.02
+    )
+    assert 0.55 < linear.accuracy < table.accuracy
+
+
+def test_the_shipped_network_under_protocol_b(chat: Tinychat) -> None:
+    task = tasks.load_task("tinychat-b", Path(os.environ["TRUECYCLE_Z80AI"]))
+    scores = score_candidate(graph_candidate("shipped", chat.graph), task)
+    assert scores.exact is not None
+    assert (round(scores.accuracy, 3), round(scores.exact, 3)) == (0.796, 0.370)
+    assert scores.perplexity == pytest.approx(1.99, abs=0.01)
