@@ -21,6 +21,8 @@ from models.task import Examples, Task
 
 SPLIT_SEED = 1234
 VALIDATION_SHARE = 0.15
+FEWEST_QUERIES = 4
+"""Of fewer unique queries, protocol A would hold none out."""
 
 
 class Protocol(Enum):

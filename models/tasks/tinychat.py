@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.chat.protocols import ChatTask, Protocol, chat_task
+from models.chat.pairs import unique_queries
+from models.chat.protocols import FEWEST_QUERIES, ChatTask, Protocol, chat_task
+from models.errors import ModelFileError
 from models.registry import DataFolder
 from models.tasks.registry import register_task
 from models.tinychat import dataset, weights
@@ -26,4 +28,8 @@ def load_b(folder: Path) -> ChatTask:
 
 def _load(name: str, folder: Path, protocol: Protocol) -> ChatTask:
     charset = weights.read_weights(folder / weights.FILE).charset
-    return chat_task(name, dataset.read_pairs(folder / dataset.FILE, charset), charset, protocol)
+    path = folder / dataset.FILE
+    pairs = dataset.read_pairs(path, charset)
+    if len(unique_queries(pairs)) < FEWEST_QUERIES:
+        raise ModelFileError(path, None, f"holds fewer than {FEWEST_QUERIES} queries to split")
+    return chat_task(name, pairs, charset, protocol)

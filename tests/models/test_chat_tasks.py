@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_chat import CHARSET, ChatFolder
+from synthetic_chat import CHARSET, LINES, ChatFolder
 
 from models import tasks
 from models.chat import encoder
 from models.chat.augmentation import vary
 from models.chat.pairs import Pair, ambiguous_queries, teacher_forced
 from models.chat.protocols import ChatTask, Protocol, chat_task, split_by_query
-from models.errors import DataNeeded, UnknownTask
+from models.errors import DataNeeded, ModelFileError, UnknownTask
 
 PAIRS = tuple(Pair(f"QUERY NUMBER {n // 2}", "YEA" if n % 2 else "NO") for n in range(200))
 QUERIES = [pair.query for pair in PAIRS] * 20
@@ -109,9 +109,16 @@ def test_tasks_are_found_by_name(chat_folder: ChatFolder, monkeypatch: pytest.Mo
     monkeypatch.delenv("TRUECYCLE_Z80AI", raising=False)
     with pytest.raises(DataNeeded, match="tinychat-a needs a folder with z80ai's tinychat files"):
         tasks.load_task("tinychat-a")
-    folder: Path = chat_folder()
+    folder: Path = chat_folder(lines=LINES + "hello again|HI\n")
     task = tasks.load_task("tinychat-b", folder)
     assert isinstance(task, ChatTask)
-    assert (len(task.train_pairs), task.charset) == (4, CHARSET)
+    assert (len(task.train_pairs), task.charset) == (5, CHARSET)
+    assert len(tasks.load_task("tinychat-a", folder).validation.labels) > 0
     monkeypatch.setenv("TRUECYCLE_Z80AI", str(folder))
     assert tasks.load_task("tinychat-b").name == "tinychat-b"
+
+
+@pytest.mark.parametrize("name", ["tinychat-a", "tinychat-b"])
+def test_too_few_queries_to_split(chat_folder: ChatFolder, name: str) -> None:
+    with pytest.raises(ModelFileError, match="fewer than 4 queries to split"):
+        tasks.load_task(name, chat_folder())
