@@ -10,7 +10,7 @@ model; for images a linear model and a decision tree.
 """
 
 from models.evaluation.baselines import baselines
-from models.evaluation.candidates import Candidate, Logits, agreement, graph_candidate
+from models.evaluation.candidates import Candidate, Logits, graph_candidate
 from models.evaluation.evaluate import evaluate
 from models.evaluation.metrics import fit_scale, log_softmax, perplexity
 from models.evaluation.report import Report, Sample, Scores
@@ -24,7 +24,6 @@ __all__ = [
     "Report",
     "Sample",
     "Scores",
-    "agreement",
     "baselines",
     "evaluate",
     "fit_scale",

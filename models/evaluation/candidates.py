@@ -47,8 +47,3 @@ def graph_candidate(name: str, graph: Graph) -> Candidate:
         return np.concatenate(parts).reshape(len(inputs), -1)
 
     return Candidate(name, logits, None if stored == 1 else stored)
-
-
-def agreement(first: Logits, second: Logits, inputs: NDArray[np.uint8]) -> float:
-    """The share of inputs, uint8 (n, features), for which both have the same first choice."""
-    return float(np.mean(first(inputs).argmax(axis=1) == second(inputs).argmax(axis=1)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_HALVINGS = 60
+_HALVINGS = 36
 _LEAST_SCALE, _MOST_SCALE = 1e-8, 1e4
 
 

@@ -14,6 +14,7 @@ from models.chat.pairs import Pair
 SMOOTHING = 0.01
 NEIGHBOUR_POWER = 4
 TABLE_WEIGHT = 0.1
+_BLOCK = 256
 
 
 class ReplyTable:
@@ -85,16 +86,17 @@ class NearestQueries:
 
     def probabilities(self, pairs: Sequence[Pair]) -> NDArray[np.float64]:
         """Those of each character of the pairs' replies, ends included: (characters, classes)."""
-        queries = self._vectorizer.transform([pair.query for pair in pairs])
-        likeness = (queries @ self._known.T).toarray() ** NEIGHBOUR_POWER
-        votes = [
-            self._votes(weights, beginning)
-            for pair, weights in zip(pairs, likeness, strict=True)
-            for beginning, _ in _steps(pair, self._charset)
-        ]
-        counted = np.array(votes)
-        normal: NDArray[np.float64] = counted / counted.sum(axis=1, keepdims=True)
+        blocks = [pairs[start : start + _BLOCK] for start in range(0, len(pairs), _BLOCK)]
+        votes = np.array([row for block in blocks for row in self._block(block)])
+        normal: NDArray[np.float64] = votes / votes.sum(axis=1, keepdims=True)
         return normal
+
+    def _block(self, pairs: Sequence[Pair]) -> Iterator[NDArray[np.float64]]:
+        queries = self._vectorizer.transform([pair.query for pair in pairs])
+        likeness = (queries @ self._known.T).toarray() ** NEIGHBOUR_POWER  # (pairs, known pairs)
+        for pair, weights in zip(pairs, likeness, strict=True):
+            for beginning, _ in _steps(pair, self._charset):
+                yield self._votes(weights, beginning)
 
     def _votes(self, weights: NDArray[np.float64], beginning: str) -> NDArray[np.float64]:
         votes = TABLE_WEIGHT * self._table.after(beginning)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +124,12 @@ def test_tasks_are_found_by_name(chat_folder: ChatFolder, monkeypatch: pytest.Mo
 def test_too_few_queries_to_split(chat_folder: ChatFolder, name: str) -> None:
     with pytest.raises(ModelFileError, match="fewer than 4 queries to split"):
         tasks.load_task(name, chat_folder())
+
+
+def test_tasks_import_neither_torch_nor_more_than_they_need() -> None:
+    program = (
+        "import sys; from models import evaluation, tasks; tasks.names()\n"
+        "assert 'sklearn' not in sys.modules\n"
+        "tasks.load_task('chat-a'); assert not {'torch', 'sklearn'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

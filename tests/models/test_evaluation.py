@@ -18,7 +18,6 @@ from models.evaluation import (
     Candidate,
     NearestQueries,
     ReplyTable,
-    agreement,
     baselines,
     evaluate,
     fit_scale,
@@ -26,6 +25,7 @@ from models.evaluation import (
     log_softmax,
     perplexity,
 )
+from models.evaluation.score import score_candidate
 from models.model import predict
 from models.task import Examples, Task
 
@@ -204,7 +204,11 @@ def test_agreement_is_of_first_choices() -> None:
         return np.hstack([5 - 2 * x.astype(int), np.zeros_like(x)])
 
     # low: 0, 0 (a tie, 1 and 1), 1, 1; high: 0, 0, 0, 1
-    assert agreement(low, high, inputs) == 0.75
+    examples = Examples(inputs, np.array([0, 0, 1, 1]))
+    task = Task("tiny", "none", 2, examples, examples)
+    scores = score_candidate(Candidate("low", low), task, reference=high)
+    assert (scores.agreement, scores.accuracy) == (0.75, 1)
+    assert score_candidate(Candidate("low", low), task).agreement is None
 
 
 def test_a_graph_s_scale_is_the_stored_one(digits: Task) -> None:

@@ -14,12 +14,11 @@ CHARSET = " ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789?!\0"
 SEED = 7
 PAIRS = 3200
 SHORTEST_QUERY, LONGEST_QUERY = 2, 60
-FILLER_SHARE = 0.25
-MOST_DROPPED, DROP_SHARE, FEWEST_WORDS = 2, 0.4, 2
-MOST_TYPOS, TYPO_SHARE = 3, 0.3
-AMBIGUOUS_SHARE = 0.2
+FILLER_PERCENT = 25
+MOST_DROPPED, DROP_PERCENT, FEWEST_WORDS = 2, 40, 2
+MOST_TYPOS, TYPO_PERCENT = 3, 30
+AMBIGUOUS_PERCENT = 20
 _MOST_ROUNDS = 500
-_PERCENT = 100
 _FILLERS = (
     *("so", "well", "hey", "please", "now", "look", "say", "um", "and", "oh", "but", "then"),
     *("robot", "keeper", "tell me"),
@@ -38,7 +37,7 @@ def generate(seed: int = SEED, count: int = PAIRS) -> tuple[Pair, ...]:
     state = np.random.RandomState(seed)
 
     def draw(alternatives: int) -> int:
-        return int(state.randint(alternatives))
+        return int(state.randint(alternatives, dtype=np.int64))
 
     intents = parse_topics(people.TOPICS | world.TOPICS)
     tables = parse_tables(world.TABLES)
@@ -59,7 +58,7 @@ def generate(seed: int = SEED, count: int = PAIRS) -> tuple[Pair, ...]:
 
 def _said(replies: tuple[str, ...], draw: Draw) -> tuple[str, ...]:
     """All replies that fit, for some queries; else one of them."""
-    if draw(_PERCENT) < AMBIGUOUS_SHARE * _PERCENT:
+    if draw(100) < AMBIGUOUS_PERCENT:
         return replies
     return (replies[draw(len(replies))],)
 
@@ -68,13 +67,13 @@ def _varied(query: str, draw: Draw) -> str:
     """A query as a hurried visitor types it: words left out or added, letters mistaken."""
     words = query.split()
     for _ in range(MOST_DROPPED):
-        if len(words) > FEWEST_WORDS and draw(_PERCENT) < DROP_SHARE * _PERCENT:
+        if len(words) > FEWEST_WORDS and draw(100) < DROP_PERCENT:
             del words[draw(len(words))]
-    if draw(_PERCENT) < FILLER_SHARE * _PERCENT:
+    if draw(100) < FILLER_PERCENT:
         words.insert(draw(2) * len(words), _FILLERS[draw(len(_FILLERS))])
     query = " ".join(words)
     for _ in range(MOST_TYPOS):
-        if len(query) > SHORTEST_QUERY and draw(_PERCENT) < TYPO_SHARE * _PERCENT:
+        if len(query) > SHORTEST_QUERY and draw(100) < TYPO_PERCENT:
             query = _typo(query, draw)
     return query
 
