@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Difference, HarnessError, Mismatch
+from harness.profile import profile
 from harness.record import DOES_NOT_FIT, FITS, REST, Record
 from harness.run import DEFAULT_LIMIT, Run, Runner
 from kernels import reference
@@ -82,6 +83,7 @@ def measure(
     except DoesNotFit as misfit:
         return Measurement(model, target, _unfit(model, target, misfit), None, None, misfit)
     runner = Runner(program, limit=limit)
+    profile(runner, x[0])  # traced, so it also sees what full speed cannot: code read as data
     runs = [runner.infer(one) for one in x]
     difference = first_difference(model.graph, expected, runs)
     score = _Score()

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from models.chat.encoder import INPUTS
 from models.tinychat import Tinychat, Weights
-from models.tinychat.encoder import INPUTS
 
 CHARSET = " ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789?!\0"
 QUERIES = ("hello", "are you real", "what is this")
