@@ -15,21 +15,16 @@ r24, r25, r3 the table of columns' addresses; X inputs, Y accumulators, Z the st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kernels.asm import Assembly
 from kernels.avr.memory import RAMPZ, load, point, point_z
 from kernels.avr.requantize import ACC, finish, output_constants
-from kernels.blocks import blocks
 from kernels.emit import Job, emitter, tensor_symbol
 from kernels.encodings import index_lists
-from kernels.encodings.index_lists import Columns
 from kernels.errors import Unsupported
+from kernels.list_blocks import MIDDLE, ListBlock, list_blocks
 from kernels.ops.linear import Linear
-from kernels.requant_plan import RequantPlan, plan_requantization
 
 _UNROLL = 8
-_MIDDLE = 0x80
 _X = 16  # the input's lowest register
 
 
@@ -39,32 +34,12 @@ def emit(job: Job) -> None:
 
     Clobbers every register but r2, r12 and r13.
     """
-    layer = job.node
-    assert isinstance(layer, Linear)
-    plan = plan_requantization(layer, job.ranges[layer.input.name])
-    sizes = blocks(len(layer.bias), index_lists.BLOCK)
-    pages = job.scratch("acc", 256 * (plan.acc_bytes - 1) + sizes[0] + index_lists.SENTINELS, 256)
-    first = 0
-    for number, size in enumerate(sizes):
-        columns = index_lists.encode(layer.weights[first : first + size])
-        _Block(job, layer, plan, columns, pages, number, first).write()
-        first += size
+    for block in list_blocks(job, _Block):
+        block.write()
 
 
-@dataclass(frozen=True)
-class _Block:
-    """Writes one block of outputs, from number `first` on."""
-
-    job: Job
-    layer: Linear
-    plan: RequantPlan
-    columns: Columns
-    pages: str
-    number: int
-    first: int
-
-    def label(self, name: str) -> str:
-        return self.job.label(f"b{self.number}_{name}")
+class _Block(ListBlock):
+    """Writes one block of outputs."""
 
     def write(self) -> None:
         self._write_constants()
@@ -81,7 +56,6 @@ class _Block:
             )
         base = "" if self.job.far else f"{self.label('lists')} + "
         units = slice(self.first, self.first + self.columns.outputs)
-        bias = self.layer.folded_bias - (_MIDDLE << self.layer.input_shift)
         out = self.job.consts
         out.emit(f"{self.label('starts')}:")
         for start in self.columns.starts.tolist():
@@ -89,14 +63,14 @@ class _Block:
         out.emit(f"{self.label('lists')}:")
         out.data(".byte", self.columns.data)
         out.emit(f"{self.label('outputs')}:")
-        out.data(".byte", output_constants(self.layer, self.plan, bias, units))
+        out.data(".byte", output_constants(self.layer, self.plan, self.bias, units))
 
     def _clear(self) -> None:
         """Start values, and behind them the sentinels of each page."""
         out = self.job.code
         out.emit("ldi   r17, 0xff                ; makes any addition carry\nclr   r1")
         for page in range(self.plan.acc_bytes):
-            out.emit(f"ldi   r16, {0 if page else _MIDDLE:#x}")
+            out.emit(f"ldi   r16, {0 if page else MIDDLE:#x}")
             out.emit(point("Y", f"{self.pages} + {256 * page}"))
             _fill(out, self.label(f"fill{page}"), self.columns.outputs)
             out.emit("st    Y+, r17\nst    Y+, r1")

@@ -15,19 +15,14 @@ columns' addresses, IX counts inputs. The stack pointer stays a stack pointer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from kernels.blocks import blocks
 from kernels.emit import Job, emitter, tensor_symbol
 from kernels.encodings import index_lists
-from kernels.encodings.index_lists import Columns
+from kernels.list_blocks import MIDDLE, ListBlock, list_blocks
 from kernels.ops.linear import Linear
-from kernels.requant_plan import RequantPlan, plan_requantization
 from kernels.z80.linear_dense8 import store_output
 from kernels.z80.requantize import constants_size, output_constants, requantize
 
 _UNROLL = 8
-_MIDDLE = 0x80
 
 
 @emitter("z80", Linear, index_lists.NAME)
@@ -36,32 +31,12 @@ def emit(job: Job) -> None:
 
     Uses every register but I and R. Stack: four bytes.
     """
-    layer = job.node
-    assert isinstance(layer, Linear)
-    plan = plan_requantization(layer, job.ranges[layer.input.name])
-    sizes = blocks(len(layer.bias), index_lists.BLOCK)
-    pages = job.scratch("acc", 256 * (plan.acc_bytes - 1) + sizes[0] + index_lists.SENTINELS, 256)
-    first = 0
-    for number, size in enumerate(sizes):
-        columns = index_lists.encode(layer.weights[first : first + size])
-        _Block(job, layer, plan, columns, pages, number, first).write()
-        first += size
+    for block in list_blocks(job, _Block):
+        block.write()
 
 
-@dataclass(frozen=True)
-class _Block:
-    """Writes one block of outputs, from number `first` on."""
-
-    job: Job
-    layer: Linear
-    plan: RequantPlan
-    columns: Columns
-    pages: str
-    number: int
-    first: int
-
-    def label(self, name: str) -> str:
-        return self.job.label(f"b{self.number}_{name}")
+class _Block(ListBlock):
+    """Writes one block of outputs."""
 
     def write(self) -> None:
         self._write_constants()
@@ -77,9 +52,8 @@ class _Block:
         out.emit(f"{self.label('lists')}:")
         out.data(".byte", self.columns.data)
         out.emit(f"{self.label('outputs')}:")
-        bias = self.layer.folded_bias - (_MIDDLE << self.layer.input_shift)
         for unit in range(self.first, self.first + self.columns.outputs):
-            out.data(".byte", output_constants(self.layer, self.plan, bias, unit))
+            out.data(".byte", output_constants(self.layer, self.plan, self.bias, unit))
 
     def _clear(self) -> None:
         """Start values, and behind them the sentinels of each page."""
@@ -87,7 +61,7 @@ class _Block:
             start = f"{self.pages}+{256 * page}"
             self.job.code.emit(f"""
                 ld hl,{start}
-                ld (hl),{0 if page else _MIDDLE}
+                ld (hl),{0 if page else MIDDLE}
                 ld de,{start}+1
                 ld bc,{self.columns.outputs}
                 ldir                        ; one too many: the sentinel's slot is next

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from test_isa_samples import DEVICES, legal, samples
 
+from emulators import simavr
 from kernels.asm import Assembly
 from kernels.avr.isa import AVR
 from kernels.isa import Form, Instruction
-
-simavr = pytest.importorskip("emulators.simavr")
 
 EMULATED = ("attiny85", "atmega328p", "atmega1284p", "atmega2560")
 REGISTERS = [f"r{n}" for n in range(32)]
