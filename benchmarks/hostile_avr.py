@@ -6,6 +6,8 @@ programs of these seeds and prints one line of JSON and, if all is well, nothing
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import random
 import sys
@@ -22,7 +24,7 @@ from emulators.simavr import SimAvr
 
 MCUS = ("atmega328p", "atmega2560", "atmega1284p", "attiny85")
 LIMITS = (1, 100, 5_000, 20_000, 20_000, 300_000)
-WARM_UP = 200
+WARM_UP = 1000
 REFUSED = "image refused"
 
 
@@ -110,9 +112,11 @@ def attack(emulator: SimAvr, mcu: str, seed: int) -> str:
 
 
 def _resident_mb() -> float:
-    """Memory that this process occupies; 0 where the system does not tell."""
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[1]) * 4096 / 1e6 if statm.exists() else 0.0
+    """Memory that this process occupies, without what is free, but kept by the allocator."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096 / 1e6
 
 
 def campaign(mcu: str, seeds: range) -> dict[str, object]:
