@@ -29,6 +29,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="folder of z80ai's tinychat: model.npz and training-data.txt.gz "
         "(default: $TRUECYCLE_Z80AI)",
     )
+    parser.addoption(
+        "--hostile-images",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="hostile images per device (default: %(default)s; 10000 take a minute)",
+    )
 
 
 def _folder(config: pytest.Config) -> str | None:
@@ -66,6 +73,12 @@ def tinychat_folder(request: pytest.FixtureRequest) -> Path:
     if folder is None:
         pytest.fail(_DATA_FREE, pytrace=False)
     return Path(folder)
+
+
+@pytest.fixture
+def hostile_images(request: pytest.FixtureRequest) -> int:
+    images: int = request.config.getoption("--hostile-images")
+    return images
 
 
 @pytest.fixture(scope="session")

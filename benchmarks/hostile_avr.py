@@ -24,7 +24,6 @@ from emulators.simavr import SimAvr
 
 MCUS = ("atmega328p", "atmega2560", "atmega1284p", "attiny85")
 LIMITS = (1, 100, 5_000, 20_000, 20_000, 300_000)
-WARM_UP = 1000
 REFUSED = "image refused"
 
 
@@ -120,12 +119,13 @@ def _resident_mb() -> float:
 
 
 def campaign(mcu: str, seeds: range) -> dict[str, object]:
-    """Count how the programs ended, and what memory grew by after the first few."""
+    """Count how the programs ended, and what memory grew by after the first tenth of them."""
     emulator = SimAvr(mcu)
     start = time.perf_counter()
-    ends = Counter(attack(emulator, mcu, seed) for seed in seeds[:WARM_UP])
+    warm = len(seeds) // 10
+    ends = Counter(attack(emulator, mcu, seed) for seed in seeds[:warm])
     before = _resident_mb()
-    ends.update(attack(emulator, mcu, seed) for seed in seeds[WARM_UP:])
+    ends.update(attack(emulator, mcu, seed) for seed in seeds[warm:])
     grown = _resident_mb() - before
     return {"ends": ends, "grown_mb": grown, "seconds": time.perf_counter() - start}
 

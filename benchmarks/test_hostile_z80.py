@@ -20,7 +20,6 @@ from emulators.base import EmulatorError, MemoryMap, StopReason
 from emulators.zilog import Z80
 from harness.pytest_plugin import Cycles
 
-IMAGES = 10_000  # that ran; more are refused
 REFUSED = "refused (EmulatorError)"
 WARM_UP = 500
 LIMIT = 150_000
@@ -118,14 +117,15 @@ def render(reasons: Counter[str], growth: float, seconds: float) -> str:
     return out.getvalue()
 
 
-def test_hostile_images(cycles: Cycles) -> None:
+def test_hostile_images(cycles: Cycles, hostile_images: int) -> None:
+    """As many calls that ran; more are refused."""
     rng = random.Random(1)
     machines = [Z80(), Z80(m1_wait=1)]
     for _ in range(WARM_UP):
         attack(rng.choice(machines), rng)
     reasons: Counter[str] = Counter()
     before, start = resident_mb(), time.perf_counter()
-    while reasons.total() - reasons[REFUSED] < IMAGES:
+    while reasons.total() - reasons[REFUSED] < hostile_images:
         if rng.random() < 0.01:
             machines = [Z80(), Z80(m1_wait=1)]
         reasons[attack(rng.choice(machines), rng)] += 1
