@@ -84,7 +84,7 @@ class Checkout:
             real = shutil.which(name)
             assert real is not None
             (self.stand_ins / name).symlink_to(real)
-        for name in [*TOOLS, "tool", "node"]:
+        for name in [*TOOLS, "tool", "git", "node"]:
             self.put(name, "#!/bin/sh\n")
         self.put("python3", PYTHON)
         self.put("npm", NPM)
@@ -318,12 +318,12 @@ def test_broken_environment_is_made_anew(checkout: Checkout) -> None:
     assert checkout.calls("python3 -m venv")
 
 
-def test_only_tests_need_the_second_emulators(checkout: Checkout) -> None:
-    checkout.remove("node", "npm")
+def test_only_tests_need_git_and_the_second_emulators(checkout: Checkout) -> None:
+    checkout.remove("git", "node", "npm")
     assert checkout.run("bench").returncode == 0
     result = checkout.run("test")
     assert result.returncode == 1
-    for expected in ("nodejs (command node)", "npm (command npm)"):
+    for expected in ("git (command git)", "nodejs (command node)", "npm (command npm)"):
         assert expected in result.stderr.splitlines()
     assert not checkout.calls("python -m pytest")
 
