@@ -112,12 +112,13 @@ def profile_command(
 @app.command("train")
 def train_command(
     model: Annotated[str, typer.Argument(help="What to train, for example `digits`.")],
+    data: DataOption = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="The checkpoint to write. Default: the project's own.")
     ] = None,
 ) -> None:
-    """Train a checkpoint from nothing."""
+    """Train a checkpoint from nothing; a recipe that was interrupted goes on where it was."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=Console(stderr=True))
     task = progress.add_task(model)
@@ -129,7 +130,7 @@ def train_command(
             text = f"{model} epoch {now.epoch} loss {now.loss:.4f}"
             progress.update(task, total=now.epochs, completed=now.epoch, description=text)
 
-        report = train(model, seed, out, step)
+        report = train(model, seed, out, step, data=data)
     for what, value in report.accuracies.items():
         typer.echo(f"{value:7.2%}  {what}")
     typer.echo(f"wrote {report.path}")

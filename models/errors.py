@@ -47,3 +47,11 @@ class ModelFileError(ModelError):
 
 class InputRefused(ModelError):
     """A query or a sample cannot be encoded exactly as a model's input."""
+
+
+class UnsupportedOperator(ModelError):
+    """A module to import has an operator that the integer graph has no form for."""
+
+    def __init__(self, operator: str, place: str, nearest: str) -> None:
+        self.operator, self.place, self.nearest = operator, place, nearest
+        super().__init__(f"{operator} at {place} is not supported; nearest: {nearest}")

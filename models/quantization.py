@@ -47,23 +47,26 @@ def quantize_layer(
     input_scale: float,
     peak: float,
     levels: int,
+    *,
+    max_weight: int = MAX_WEIGHT,
 ) -> QuantizedLayer:
     """Quantize float weights (out, in) and bias (out,).
 
-    peak: the largest output that must be represented, `levels` steps from zero.
+    peak: the largest output that must be represented, `levels` steps from zero. max_weight: the
+    largest integer weight, 127 for int8 and 7 for int4.
 
     Raises ValueError for a layer that is zero throughout, or a bias beyond 32 bits.
     """
     w = weights.astype(np.float64)
-    least_scale = np.abs(w).max(axis=1) / MAX_WEIGHT
+    least_scale = np.abs(w).max(axis=1) / max_weight
     if peak <= 0 or not least_scale.any():
         raise ValueError("a layer whose weights or outputs are all zero has no scale")
-    shift, scale = _choose_shift(float(least_scale.max()) * input_scale, peak / levels)
+    shift, scale = choose_shift(float(least_scale.max()) * input_scale, peak / levels)
     factor = least_scale * input_scale / scale
     # At least 1, also for a channel that has no weights.
     multiplier = np.clip(np.ceil(factor * 2.0**shift), 1, MAX_MULTIPLIER)
     weight_scale = multiplier * scale / (2.0**shift * input_scale)
-    quantized = np.rint(w / weight_scale[:, None]).clip(-MAX_WEIGHT, MAX_WEIGHT)
+    quantized = np.rint(w / weight_scale[:, None]).clip(-max_weight, max_weight)
     accumulator_scale = weight_scale * input_scale
     quantized_bias = np.rint(bias.astype(np.float64) / accumulator_scale).astype(np.int64)
     return QuantizedLayer(
@@ -75,7 +78,7 @@ def quantize_layer(
     )
 
 
-def _choose_shift(step: float, scale: float) -> tuple[int, float]:
+def choose_shift(step: float, scale: float) -> tuple[int, float]:
     """A shift, and an output scale of at least `scale`, that keep multipliers within 8 bits.
 
     step: the largest real value, over the channels, of one accumulator unit. A shift by whole

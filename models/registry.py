@@ -42,7 +42,18 @@ class Entry:
 
 
 _entries: dict[str, Entry] = {}
-_trainers: dict[str, Trainer] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingEntry:
+    """Something that can be trained. `data` is None where no folder is needed."""
+
+    name: str
+    data: DataFolder | None
+    train: Trainer
+
+
+_trainers: dict[str, TrainingEntry] = {}
 
 
 def register(
@@ -59,13 +70,13 @@ def register(
     return add
 
 
-def register_trainer(name: str) -> Callable[[Trainer], Trainer]:
+def register_trainer(name: str, data: DataFolder | None = None) -> Callable[[Trainer], Trainer]:
     """Decorate a function that trains a checkpoint from nothing."""
 
     def add(trainer: Trainer) -> Trainer:
         if name in _trainers:
             raise ValueError(f"two trainers are named {name!r}")
-        _trainers[name] = trainer
+        _trainers[name] = TrainingEntry(name, data, trainer)
         return trainer
 
     return add
@@ -110,21 +121,30 @@ def data_folder(name: str, needed: DataFolder | None, given: Path | None) -> Pat
     return Path(folder)
 
 
-def trainers() -> dict[str, Trainer]:
+def trainers() -> dict[str, TrainingEntry]:
     """Every registered trainer by name."""
     _discover()
     return {name: _trainers[name] for name in sorted(_trainers)}
 
 
 def train(
-    name: str, seed: int = 0, out: Path | None = None, progress: Progress = lambda _: None
+    name: str,
+    seed: int = 0,
+    out: Path | None = None,
+    progress: Progress = lambda _: None,
+    *,
+    data: Path | None = None,
 ) -> TrainingReport:
     """Train and write a checkpoint; on one machine the same seed gives the same bytes.
 
-    out: the file to write; None replaces the checkpoint that the project ships.
+    name: a trainer's or a recipe's (see `models.recipes`). out: the file to write; None replaces
+    the checkpoint that the project ships. data: as for `load`.
 
-    Raises UnknownModel where nothing of that name can be trained, ModelError for a seed or an
-    `out` that cannot be.
+    A recipe's training that was interrupted goes on from its last whole epoch, as long as the file
+    `<out>.state` is there.
+
+    Raises UnknownModel where nothing of that name can be trained, DataNeeded, ModelError for a seed
+    or an `out` that cannot be.
     """
     known = trainers()
     if name not in known:
@@ -133,7 +153,8 @@ def train(
         raise ModelError(f"seed {seed} is outside [0, {MAX_SEED}]")
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise ModelError(f"{out} cannot be written: give a file in an existing folder")
-    return known[name](seed, out, progress)
+    entry = known[name]
+    return entry.train(seed, out, progress, data_folder(name, entry.data, data))
 
 
 @cache

@@ -25,4 +25,6 @@ class TrainingReport:
 
 
 Progress = Callable[[TrainingStep], None]
-Trainer = Callable[[int, Path | None, Progress], TrainingReport]
+Trainer = Callable[[int, Path | None, Progress, Path], TrainingReport]
+"""Takes a seed, the file to write (None for the one that the project ships), what to tell of
+progress, and the data folder (an empty path where none is needed)."""

@@ -44,7 +44,7 @@ def load(_: Path) -> Model:
 
 
 @register_trainer("digits")
-def train(seed: int, out: Path | None, progress: Progress) -> TrainingReport:
+def train(seed: int, out: Path | None, progress: Progress, _: Path) -> TrainingReport:
     """Train the perceptron and quantize it."""
     from models.digits import trainer  # noqa: PLC0415 - imports torch
 

@@ -141,7 +141,7 @@ def test_bench_fails_where_something_is_wrong(cli: Cli, monkeypatch: pytest.Monk
         ),
         (["bench", "tiny", "--json", "absent/a.json"], "absent/a.json cannot be written: give a "),
         (["bench", "tiny", "--csv", "."], ". cannot be written: give a file in an existing "),
-        (["train", "nothing"], "no model is named 'nothing'; choose one of: digits"),
+        (["train", "nothing"], "no model is named 'nothing'; choose one of: chat-a-2bit, "),
         (
             ["train", "digits", "--seed", "-1", "--out", "a.npz"],
             "seed -1 is outside [0, 4294967295]",
@@ -207,19 +207,22 @@ def test_targets(cli: Cli) -> None:
 
 
 def test_train_shows_the_report(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, Path | None]] = []
+    asked: list[tuple[int, Path | None, Path]] = []
 
-    def train(seed: int, out: Path | None, progress: Progress) -> TrainingReport:
-        asked.append((seed, out))
+    def train(seed: int, out: Path | None, progress: Progress, data: Path) -> TrainingReport:
+        asked.append((seed, out, data))
         for epoch in (1, 2):
             progress(TrainingStep(epoch, epochs=2, loss=1 / epoch))
         assert out is not None
         return TrainingReport(out, {"float, test images": 0.98125, "int8": 1.0})
 
-    monkeypatch.setitem(registry._trainers, "digits", train)
-    done = cli("train", "digits", "--seed", "7", "--out", "a.npz")
+    entry = replace(
+        registry._trainers["digits"], train=train, data=registry.DataFolder("words", "WORDS")
+    )
+    monkeypatch.setitem(registry._trainers, "digits", entry)
+    done = cli("train", "digits", "--seed", "7", "--out", "a.npz", "--data", "words")
     assert done.code == 0
-    assert asked == [(7, Path("a.npz"))]
+    assert asked == [(7, Path("a.npz"), Path("words"))]
     assert done.out == " 98.12%  float, test images\n100.00%  int8\nwrote a.npz\n"
     assert "digits epoch 2 loss 0.5000" in done.err
 

@@ -1,0 +1,217 @@
+"""The methods' hyperparameters. Each record says what it does; `apply` does it to a session.
+
+Records are plain data, so that recipes can be listed without importing torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from models.compress.session import Session
+
+
+class WeightFormat(StrEnum):
+    """The integers that weights become."""
+
+    INT8 = "int8"
+    INT4 = "int4"
+    TWO_BIT = "2-bit"
+    TERNARY = "ternary"
+    BINARY = "binary"
+
+
+class Importance(StrEnum):
+    """By what a hidden unit is judged, always times the norm of its outgoing weights.
+
+    NORM: the norm of its incoming weights and bias. ACTIVITY: its mean activation over the
+    training examples, so that a unit that never fires goes first.
+    """
+
+    NORM = "norm"
+    ACTIVITY = "activity"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One training: AdamW, its learning rate falling from `learning_rate` to 0 along a cosine.
+
+    dropout: the share of inputs and of hidden activations that are dropped. augment: whether to
+    train on the task's varied examples, where it has them.
+    """
+
+    epochs: int = 60
+    learning_rate: float = 2e-3
+    batch: int = 256
+    weight_decay: float = 0.02
+    dropout: float = 0.1
+    augment: bool = True
+
+
+class Method(Protocol):
+    """A step of a chain."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training that the step takes."""
+
+    def apply(self, session: Session) -> None:
+        """Change the session's network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """Train the network as it stands."""
+
+    schedule: Schedule = Schedule()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training that the step takes."""
+        return self.schedule.epochs
+
+    def apply(self, session: Session) -> None:
+        """Train."""
+        session.fit(self.schedule)
+
+
+@dataclass(frozen=True, slots=True)
+class PruneUnits:
+    """Structured pruning: the least important share of each hidden layer's units, then training.
+
+    The layers shrink: rows, biases and the next layer's columns are removed.
+    """
+
+    share: float = 0.5
+    importance: Importance = Importance.ACTIVITY
+    schedule: Schedule = Schedule()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training that the step takes."""
+        return self.schedule.epochs
+
+    def apply(self, session: Session) -> None:
+        """Shrink every hidden layer, then train."""
+        from models.compress import pruning  # noqa: PLC0415 - imports torch
+
+        session.network = pruning.prune_units(
+            session.network, session.task.train.inputs, self.share, self.importance
+        )
+        session.fit(self.schedule)
+
+
+@dataclass(frozen=True, slots=True)
+class PruneWeights:
+    """Unstructured pruning by magnitude, gradually while training.
+
+    Before epoch e the smallest weights of each layer are masked up to the sparsity
+    sparsity * (1 - (1 - e / ramp)**3), where ramp is `ramp_share` of the epochs (Zhu and Gupta,
+    "To prune, or not to prune", 2017). Masked weights stay zero in later steps of the chain.
+    """
+
+    sparsity: float = 0.5
+    ramp_share: float = 0.6
+    schedule: Schedule = Schedule()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training that the step takes."""
+        return self.schedule.epochs
+
+    def apply(self, session: Session) -> None:
+        """Train while masking."""
+        from models.compress import pruning  # noqa: PLC0415 - imports torch
+
+        ramp = max(1, round(self.ramp_share * self.epochs))
+        session.fit(
+            self.schedule,
+            lambda network, epoch: pruning.mask_smallest(
+                network, pruning.gradual(self.sparsity, epoch, ramp)
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeAware:
+    """Training with quantized weights and activations, gradients passed straight through.
+
+    per_row: one scale per output unit instead of one per layer, which costs a multiplication per
+    output on the device where a plain shift would do. norm: batch normalization after every
+    linear layer, folded into scales and biases at export; it makes scales per row.
+    """
+
+    weights: WeightFormat = WeightFormat.TERNARY
+    per_row: bool = False
+    norm: bool = False
+    schedule: Schedule = Schedule()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training that the step takes."""
+        return self.schedule.epochs
+
+    def apply(self, session: Session) -> None:
+        """Set the quantizers, then train."""
+        from models.compress import quantizers  # noqa: PLC0415 - imports torch
+
+        session.network.quantize(
+            quantizers.make(self.weights, per_row=self.per_row), norm=self.norm
+        )
+        session.fit(self.schedule)
+
+
+@dataclass(frozen=True, slots=True)
+class PostTraining:
+    """Quantization of trained weights to `bits` (8 or 4), calibrated on the training inputs.
+
+    per_row: one scale per output unit; without it one per layer, and requantizing is a shift.
+    """
+
+    bits: int = 8
+    per_row: bool = True
+
+    @property
+    def epochs(self) -> int:
+        """None."""
+        return 0
+
+    def apply(self, session: Session) -> None:
+        """Have the export quantize."""
+        session.post_training = self
+
+
+@dataclass(frozen=True, slots=True)
+class Distill:
+    """From here on, learn from teachers as well: float networks of the recipe's full width.
+
+    Loss = (1 - weight) * cross-entropy + weight * temperature**2 * KL(teachers || network), both
+    softened by `temperature`; several teachers' probabilities are averaged (Hinton et al.,
+    "Distilling the Knowledge in a Neural Network", 2015).
+
+    teacher: how each teacher is trained; seeds differ. schedule: how the network is then trained,
+    before the chain goes on; None leaves that to the next step.
+    """
+
+    teachers: int = 1
+    weight: float = 0.6
+    temperature: float = 1.5
+    teacher: Schedule = Schedule()
+    schedule: Schedule | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training that the step takes, the teachers' included."""
+        own = self.schedule.epochs if self.schedule else 0
+        return self.teachers * self.teacher.epochs + own
+
+    def apply(self, session: Session) -> None:
+        """Train the teachers, set the loss."""
+        from models.compress.distillation import Distillation  # noqa: PLC0415 - imports torch
+
+        teachers = tuple(session.fit_teacher(self.teacher) for _ in range(self.teachers))
+        session.distillation = Distillation(teachers, self.weight, self.temperature)
+        if self.schedule:
+            session.fit(self.schedule)

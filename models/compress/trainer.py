@@ -1,0 +1,95 @@
+"""From a recipe to a checkpoint: run the chain, settle the integers, measure, write."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.compress import checkpoint
+from models.compress.checkpoint import Checkpoint, Parameters
+from models.compress.export import layers_of, max_weight, parameters_of
+from models.compress.journal import Journal
+from models.compress.methods import PostTraining
+from models.compress.recipe import Recipe
+from models.compress.session import Session, one_thread
+from models.export import IntegerLayer, Settings, build_graph, fake_quantized, settle
+from models.model import accuracy, predict
+from models.task import Examples, Task
+from models.training import Progress, TrainingReport
+
+STATE_SUFFIX = ".state"
+
+
+def train(recipe: Recipe, task: Task, seed: int, out: Path, progress: Progress) -> TrainingReport:
+    """Train and write the checkpoint to `out`.
+
+    After every epoch the state is written beside it, as `<out>.state`; where that file exists, the
+    training goes on from there, to the same bytes. It is removed in the end. Raises ModelError
+    where it belongs to another recipe, seed or data.
+    """
+    journal = Journal(out.with_name(out.name + STATE_SUFFIX), fingerprint(recipe, task, seed))
+    journal.open()
+    session = Session(recipe, task, seed, journal, progress)
+    network = session.run()
+    settings = Settings(
+        input_scale=recipe.input_scale,
+        input_high=recipe.input_high,
+        activations=recipe.activations,
+        max_weight=max_weight(session.post_training or PostTraining()),
+    )
+    with one_thread():
+        layers = settle(layers_of(network, session.post_training), task.train.inputs, settings)
+        parameters = parameters_of(network)
+        accuracies = measure(recipe, task, parameters, layers, settings)
+    result = Checkpoint(
+        seed, recipe.describe(), task.protocol, settings, parameters, layers, accuracies
+    )
+    checkpoint.save(result, out)
+    journal.remove()
+    return TrainingReport(out, accuracies)
+
+
+def measure(
+    recipe: Recipe,
+    task: Task,
+    parameters: Parameters,
+    layers: tuple[IntegerLayer, ...],
+    settings: Settings,
+) -> dict[str, float]:
+    """Accuracies on the validation examples: float, fake-quantized and integer."""
+    examples = task.validation
+    graph = build_graph("measured", layers, settings)
+    fake = fake_quantized(layers, examples.inputs).argmax(axis=1)
+    return {
+        f"float PyTorch, {len(examples.labels):,} examples, {task.protocol}": float_accuracy(
+            parameters, recipe.input_scale, examples
+        ),
+        "fake-quantized, the same examples": accuracy(fake, examples.labels),
+        "integer graph, the same examples": accuracy(
+            predict(graph, examples.inputs), examples.labels
+        ),
+    }
+
+
+def float_accuracy(parameters: Parameters, input_scale: float, examples: Examples) -> float:
+    """The share of examples that a float perceptron with ReLU gets right, in PyTorch."""
+    values = torch.tensor(examples.inputs, dtype=torch.float32) * input_scale
+    for number, (weight, bias) in enumerate(parameters, start=1):
+        # Copies, since arrays read from files are read-only.
+        values = torch.nn.functional.linear(values, torch.tensor(weight), torch.tensor(bias))
+        if number < len(parameters):
+            values = torch.relu(values)
+    return accuracy(values.numpy().argmax(axis=1), examples.labels)
+
+
+def fingerprint(recipe: Recipe, task: Task, seed: int) -> str:
+    """A name for a training: the same for the same recipe, training data and seed only."""
+    digest = hashlib.sha256(f"{recipe.as_json()} {seed}".encode())
+    parts: Sequence[np.ndarray] = (task.train.inputs, task.train.labels)
+    for array in parts:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
