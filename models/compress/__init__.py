@@ -10,16 +10,14 @@ Importing this package does not import torch.
 
 from models.compress.methods import (
     Distill,
-    Importance,
     Method,
     PostTraining,
     PruneUnits,
     PruneWeights,
     QuantizeAware,
-    Schedule,
     Train,
-    WeightFormat,
 )
+from models.compress.options import Importance, Schedule, WeightFormat
 
 __all__ = [
     "Distill",

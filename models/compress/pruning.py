@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.compress.methods import Importance
 from models.compress.network import Layer, Network
+from models.compress.options import Importance
 
 
 def prune_units(

@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from models.compress.methods import WeightFormat
+from models.compress.options import WeightFormat
 
 TERNARY_THRESHOLD = 0.7
 TWO_BIT_STEP = 2 * TERNARY_THRESHOLD

@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from models.compress.distillation import Distillation
 from models.compress.journal import Journal, State
-from models.compress.methods import PostTraining, Schedule
+from models.compress.methods import PostTraining
 from models.compress.network import Network
+from models.compress.options import Schedule
 from models.compress.recipe import Recipe
 from models.errors import ModelError
 from models.task import Task

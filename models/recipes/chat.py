@@ -10,16 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from models.compress.methods import (
-    Distill,
-    Method,
-    PostTraining,
-    PruneUnits,
-    QuantizeAware,
-    Schedule,
-    Train,
-    WeightFormat,
-)
+from models.compress.methods import Distill, Method, PostTraining, PruneUnits, QuantizeAware, Train
+from models.compress.options import Schedule, WeightFormat
 from models.compress.recipe import Recipe
 
 FULL = (256, 192, 128)

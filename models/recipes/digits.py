@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from models.compress.methods import (
-    Distill,
-    Method,
-    PruneUnits,
-    QuantizeAware,
-    Schedule,
-    Train,
-    WeightFormat,
-)
+from models.compress.methods import Distill, Method, PruneUnits, QuantizeAware, Train
+from models.compress.options import Schedule, WeightFormat
 from models.compress.recipe import Recipe
 
 HIDDEN = (32, 16)

@@ -17,8 +17,8 @@ from kernels.ops.linear import Linear
 from kernels.passes.ranges import prove_ranges
 from kernels.target import find_target
 from models.compress.export import layers_of
-from models.compress.methods import WeightFormat
 from models.compress.network import Network
+from models.compress.options import WeightFormat
 from models.compress.quantizers import make
 from models.errors import ModelError
 from models.export import (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.compress.methods import Importance, WeightFormat
 from models.compress.network import Network
+from models.compress.options import Importance, WeightFormat
 from models.compress.pruning import gradual, mask_smallest, prune_units, unit_scores
 from models.compress.quantizers import make
 

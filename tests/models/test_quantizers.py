@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.compress.methods import WeightFormat
+from models.compress.options import WeightFormat
 from models.compress.quantizers import (
     Binary,
     Symmetric,
