@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from models.compress.options import Importance, Schedule, WeightFormat
+from models.compress.options import STANDARD, Importance, Schedule, WeightFormat
 
 if TYPE_CHECKING:
     from models.compress.session import Session
@@ -29,7 +29,7 @@ class Method(Protocol):
 class Train:
     """Train the network as it stands."""
 
-    schedule: Schedule = Schedule()
+    schedule: Schedule = STANDARD
 
     @property
     def epochs(self) -> int:
@@ -50,7 +50,7 @@ class PruneUnits:
 
     share: float = 0.5
     importance: Importance = Importance.ACTIVITY
-    schedule: Schedule = Schedule()
+    schedule: Schedule = STANDARD
 
     @property
     def epochs(self) -> int:
@@ -78,7 +78,7 @@ class PruneWeights:
 
     sparsity: float = 0.5
     ramp_share: float = 0.6
-    schedule: Schedule = Schedule()
+    schedule: Schedule = STANDARD
 
     @property
     def epochs(self) -> int:
@@ -110,7 +110,7 @@ class QuantizeAware:
     weights: WeightFormat = WeightFormat.TERNARY
     per_row: bool = False
     norm: bool = False
-    schedule: Schedule = Schedule()
+    schedule: Schedule = STANDARD
 
     @property
     def epochs(self) -> int:
@@ -162,7 +162,7 @@ class Distill:
     teachers: int = 1
     weight: float = 0.6
     temperature: float = 1.5
-    teacher: Schedule = Schedule()
+    teacher: Schedule = STANDARD
     schedule: Schedule | None = None
 
     @property

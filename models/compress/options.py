@@ -41,3 +41,7 @@ class Schedule:
     weight_decay: float = 0.02
     dropout: float = 0.1
     augment: bool = True
+
+
+STANDARD = Schedule()
+"""What trains well where nothing else is said."""
