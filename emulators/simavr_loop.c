@@ -31,10 +31,11 @@ static void log_mark(machine *self, uint32_t pc, uint64_t cycle)
     self->marks[self->mark_count++] = (struct mark){.cycle = cycle, .pc = pc};
 }
 
-/* Nothing to do after nearly every instruction: running, no interrupt, no timer. */
-static bool is_quiet(const avr_t *avr)
+/* Not zero if there is more to do after an instruction: not running, an interrupt, a timer. */
+static uint32_t unrest(const avr_t *avr)
 {
-    return !((avr->state ^ cpu_Running) | avr->interrupt_state) && !avr->cycle_timers.timer;
+    return (uint32_t)(avr->state ^ cpu_Running) | (uint32_t)avr->interrupt_state |
+           (avr->cycle_timers.timer != NULL);
 }
 
 /* Serves an interrupt that is due; `*pc`, the next instruction's, becomes its vector's. */
@@ -169,12 +170,11 @@ run(machine *self, const struct request *request, struct outcome *outcome, bool 
         avr->pc = pc;
         pc = avr_run_one(avr);
 
-        if (RARELY(kind & (LONG_SKIP | SPM)))
-            pc = mend(self, kind, last, pc);
         stop = GO_ON;
-        if (RARELY(!is_quiet(avr))) {
-            uint32_t next = pc; /* pc itself stays in a register */
-            stop = housekeep(self, &next, limit, &address);
+        if (RARELY((kind & (LONG_SKIP | SPM)) | unrest(avr))) {
+            uint32_t next = mend(self, kind, last, pc); /* pc itself stays in a register */
+            if (unrest(avr))
+                stop = housekeep(self, &next, limit, &address);
             pc = next;
             if (stop == STOP_INVALID_OPCODE) {
                 pc = last;
