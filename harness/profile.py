@@ -34,6 +34,7 @@ class ProfiledRun:
     """One profiled inference. symbols: in the order of their addresses, executed ones only.
 
     Both the symbols' and the layers' cycles add up to `cycles`. layers: with what they call.
+    touched: which data addresses were accessed, uint8 from address 0: 1 read, 2 written, 3 both.
     """
 
     program: Program
@@ -42,6 +43,13 @@ class ProfiledRun:
     layers: dict[str, int]
     cycles: int
     stack_peak: int
+    touched: NDArray[np.uint8]
+
+    @property
+    def arena_touched(self) -> int:
+        """Bytes of the arena that were read or written."""
+        start = self.program.target.arena_origin(self.program.arena.size)
+        return int(np.count_nonzero(self.touched[start : start + self.program.arena.size]))
 
 
 def profile(runner: Runner, x: NDArray[np.integer]) -> ProfiledRun:
@@ -49,8 +57,9 @@ def profile(runner: Runner, x: NDArray[np.integer]) -> ProfiledRun:
 
     Raises RunFailed, and HarnessError should the parts not add up to the whole.
     """
-    run = runner.infer(x, profile=True)
+    run = runner.infer(x, profile=True, touched=True)
     assert run.profile is not None
+    assert run.touched is not None
     symbols = attribute(runner.program, run.profile)
     rest = run.cycles - sum(run.layer_cycles.values())
     result = ProfiledRun(
@@ -60,6 +69,7 @@ def profile(runner: Runner, x: NDArray[np.integer]) -> ProfiledRun:
         layers={**run.layer_cycles, REST: rest},
         cycles=run.cycles,
         stack_peak=run.stack_peak,
+        touched=run.touched,
     )
     total = sum(cost.cycles for cost in symbols)
     if total != run.cycles:

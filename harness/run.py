@@ -31,6 +31,7 @@ class Run:
     layer_cycles: Mapping[str, int]
     stack_peak: int
     profile: Profile | None = None
+    touched: NDArray[np.uint8] | None = None
 
 
 def emulator_for(target: Target) -> Emulator:
@@ -67,11 +68,11 @@ class Runner:
         self.emulator.load([image], memory_map(program))
         self._starts = {pc: layer for layer, pc in program.layer_starts.items()}
 
-    def infer(self, x: NDArray[np.integer], *, profile: bool = False) -> Run:
+    def infer(self, x: NDArray[np.integer], *, profile: bool = False, touched: bool = False) -> Run:
         """Run one input, integers of the graph's input shape, within its bounds.
 
-        profile: count cycles by instruction, too. Raises GraphError for other inputs, RunFailed
-        unless the routine returns within the limit.
+        profile: count cycles by instruction, too. touched: note what data is accessed.
+        Raises GraphError for other inputs, RunFailed unless the routine returns within the limit.
         """
         (x,) = check_inputs(self.program.graph, np.asarray(x)[np.newaxis])
         source = self.program.tensors[self.program.graph.input.name]
@@ -83,6 +84,7 @@ class Runner:
             stack_floor=self.program.stack_floor,
             marks=[*self._starts, self.program.end],
             profile=profile,
+            touched=touched,
         )
         if result.reason is not StopReason.RETURNED:
             name = f"{self.program.graph.name} on {self.program.target.name}"
@@ -93,6 +95,7 @@ class Runner:
             layer_cycles=self._layer_cycles(result),
             stack_peak=result.stack_peak,
             profile=result.profile,
+            touched=result.touched,
         )
 
     def predict(self, inputs: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -35,7 +35,8 @@ def render_profile(
 ) -> str:
     """Where one inference's cycles went, by symbol, the costliest first; of one layer or of all."""
     shown = [cost for cost in result.symbols if layer in {None, cost.layer}]
-    table = _empty_table(f"{result.cycles:,} cycles, stack {result.stack_peak} bytes")
+    arena = f"{result.arena_touched:,} of {result.program.arena.size:,} bytes of the arena touched"
+    table = _empty_table(f"{result.cycles:,} cycles, stack {result.stack_peak} bytes, {arena}")
     for title in ("symbol", "layer", "address", "cycles", "share", "instructions"):
         left = title in {"symbol", "layer"}
         table.add_column(title, justify="left" if left else "right", no_wrap=True)

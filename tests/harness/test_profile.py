@@ -47,6 +47,18 @@ def test_a_loop_counts_its_passes() -> None:
     assert loop.address == result.program.image.symbols["fc_sum"]
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_input_and_outputs_are_touched(target: str) -> None:
+    """The input is read, outputs are written."""
+    _, result = profiled(target, "dense8")
+    source = result.program.tensors["x"]
+    assert (result.touched[source.address : source.address + 3] & 1).all()
+    for name, size in (("logits", 4), ("class_index", 1)):
+        at = result.program.tensors[name].address
+        assert (result.touched[at : at + size] & 2).all()
+    assert 0 < result.arena_touched <= result.program.arena.size
+
+
 def test_symbols_are_in_the_order_of_their_addresses() -> None:
     _, result = profiled("cpm", "index-lists")
     addresses = [cost.address for cost in result.symbols]
