@@ -21,7 +21,6 @@ from emulators.zilog import Z80
 from harness.pytest_plugin import Cycles
 
 REFUSED = "refused (EmulatorError)"
-WARM_UP = 500
 LIMIT = 150_000
 MOST_GROWTH = 5.0  # MB
 SIZE = 0x10000
@@ -121,7 +120,7 @@ def test_hostile_images(cycles: Cycles, hostile_images: int) -> None:
     """As many calls that ran; more are refused."""
     rng = random.Random(1)
     machines = [Z80(), Z80(m1_wait=1)]
-    for _ in range(WARM_UP):
+    for _ in range(hostile_images // 5):
         attack(rng.choice(machines), rng)
     reasons: Counter[str] = Counter()
     before, start = resident_mb(), time.perf_counter()
