@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from harness.profile import profile
 from harness.record import DOES_NOT_FIT, FITS, REST, Record
 from harness.run import DEFAULT_LIMIT, Run, Runner
 from kernels import reference
+from kernels.choice import Choices
 from kernels.compile import compile_graph
 from kernels.errors import DoesNotFit, Need
 from kernels.image import Program
@@ -60,7 +61,7 @@ def measure(
     target: Target | str,
     *,
     inputs: NDArray[Any] | None = None,
-    encodings: Mapping[str, str] | None = None,
+    encodings: Choices | None = None,
     limit: int = DEFAULT_LIMIT,
     reference_accuracy: Callable[[Model], float] = lambda model: model.reference.accuracy(),
 ) -> Measurement:
@@ -138,7 +139,7 @@ class _Counted:
             self._record(
                 [run.layer_cycles[node.name] for run in self.runs],
                 layer=node.name,
-                encoding=self.program.encodings.get(node.name),
+                encoding=self._encoding(node.name),
                 flash_bytes=self.program.image.size_of(node.name),
                 sram_bytes=self.program.layer_sram[node.name],
                 macs=node.macs,
@@ -152,6 +153,10 @@ class _Counted:
             flash_bytes=self.program.image.size_of(None),
         )
         return self._total(), *layers, rest
+
+    def _encoding(self, layer: str) -> str | None:
+        choice = self.program.choices.get(layer)
+        return None if choice is None else str(choice)
 
     def _total(self) -> Record:
         target, peak = self.program.target, max(run.stack_peak for run in self.runs)

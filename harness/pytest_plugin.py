@@ -7,7 +7,7 @@ def test_digits(cycles):
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from harness.measure import Measurement, measure
 from harness.run import DEFAULT_LIMIT
 from harness.store import check_writable, write_csv, write_json
 from harness.table import render_tables
+from kernels.choice import Choices
 from kernels.target import Target, find_target
 from models import Model, load
 
@@ -57,7 +58,7 @@ class Cycles:
         target: Target | str,
         *,
         inputs: NDArray[Any] | None = None,
-        encodings: Mapping[str, str] | None = None,
+        encodings: Choices | None = None,
     ) -> Measurement:
         """Measure, as `harness.measure.measure` does, and add the result to the table.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kernels.choice import Choices
 from kernels.emit import tensor_symbol
 from kernels.image import Arena, Location, Program
 from kernels.ir import Graph, verify
@@ -11,26 +12,25 @@ from kernels.passes.arena import alive_at, plan_arena
 from kernels.passes.emission import emit_layers, lifetimes
 from kernels.passes.encoding import choose_encodings
 from kernels.passes.fit import check_fit
+from kernels.passes.forms import choose_forms
 from kernels.passes.layout import lay_out, startup_of
 from kernels.passes.link import link, source
 from kernels.passes.ranges import prove_ranges
+from kernels.plan import Plan
 from kernels.target import Target
 
 
-def compile_graph(
-    graph: Graph, target: Target, encodings: Mapping[str, str] | None = None
-) -> Program:
+def compile_graph(graph: Graph, target: Target, encodings: Choices | None = None) -> Program:
     """Compile a graph for a target.
 
-    encodings: by layer's name; layers not named get the first in rank that serves.
+    encodings: choices by layer's name; layers not named get the first in rank that serves.
     Raises a CompilerError: GraphError, AccumulatorOverflow, Unsupported, DoesNotFit.
     """
     verify(graph)
-    ranges = prove_ranges(graph)
-    chosen = choose_encodings(graph, ranges, encodings or {})
+    plan = decide(graph, target.isa, encodings or {})
     machine = startup_of(target)
     for far in (False, True) if "ELPM" in target.features else (False,):
-        emission = emit_layers(graph, target, machine.ISA, ranges, chosen, far=far)
+        emission = emit_layers(graph, target, machine.ISA, plan, far=far)
         pieces = lay_out(emission, target)
         if pieces[-1].part.address + pieces[-1].part.size <= machine.FAR:
             break
@@ -42,13 +42,20 @@ def compile_graph(
     return Program(
         graph=graph,
         target=target,
-        encodings=chosen,
+        choices=plan.choices,
         image=image,
         arena=arena,
         layer_sram={n.name: alive_at(buffers, step) for step, n in enumerate(graph.nodes)},
         tensors=_locations(graph, addresses),
         source=source(target, pieces, addresses),
     )
+
+
+def decide(graph: Graph, isa: str, encodings: Choices) -> Plan:
+    """What is known and chosen before code is written, for an instruction set."""
+    ranges = prove_ranges(graph)
+    choices = choose_encodings(graph, isa, ranges, encodings)
+    return Plan(ranges, choices, choose_forms(graph, isa, ranges, choices))
 
 
 def _addresses(target: Target, arena: Arena) -> dict[str, int]:

@@ -15,7 +15,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from kernels.asm import Assembly
+from kernels.choice import Choice
 from kernels.errors import Unsupported
+from kernels.forms import Form
 from kernels.ir import Node, Range, Tensor
 from kernels.isa import Isa
 from kernels.target import Target
@@ -46,6 +48,9 @@ class Job:
     the first 64 KiB of flash. code: falls in, falls out.
     subroutines: by label, behind the program's final return. consts: behind all code.
     shared: constants that several layers use, by symbol.
+    choice: how weights are held, None for ops without.
+    reads, writes: forms of the input and the output, None where they are dense. writer: the node
+    that wrote the input, None for the graph's own.
     """
 
     node: Node
@@ -54,10 +59,15 @@ class Job:
     ranges: Mapping[str, Range]
     shared: dict[str, Shared]
     far: bool = False
+    choice: Choice | None = None
+    reads: Form | None = None
+    writes: Form | None = None
+    writer: Node | None = None
     code: Assembly = field(init=False)
     consts: Assembly = field(init=False)
     subroutines: dict[str, Assembly] = field(default_factory=dict)
     scratches: list[Scratch] = field(default_factory=list)
+    buffer: Scratch | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         for name in ("code", "consts"):
@@ -75,6 +85,12 @@ class Job:
         """Ask for SRAM; the symbol of its first byte."""
         symbol = self.label(name)
         self.scratches.append(Scratch(symbol, size, align))
+        return symbol
+
+    def output_buffer(self, size: int, align: int = 1) -> str:
+        """Say what SRAM the output takes in the form that is to be written; its symbol."""
+        symbol = tensor_symbol(self.node.output)
+        object.__setattr__(self, "buffer", Scratch(symbol, size, align))
         return symbol
 
     def subroutine(self, label: str) -> Assembly:
@@ -104,30 +120,53 @@ def little_endian(value: int, size: int) -> list[int]:
     return list((value % (1 << (8 * size))).to_bytes(size, "little"))
 
 
-Emitter = Callable[[Job], None]
+Write = Callable[[Job], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Emitter:
+    """What writes an op. reads, writes: forms besides dense, the most wanted first."""
+
+    write: Write
+    reads: tuple[Form, ...]
+    writes: tuple[Form, ...]
+
+
 Key = tuple[str, type[Node], str | None]
 _EMITTERS: dict[Key, Emitter] = {}
 
 
-def emitter(isa: str, op: type[Node], encoding: str | None = None) -> Callable[[Emitter], Emitter]:
+def emitter(
+    isa: str,
+    op: type[Node],
+    encoding: str | None = None,
+    *,
+    reads: tuple[Form, ...] = (),
+    writes: tuple[Form, ...] = (),
+) -> Callable[[Write], Write]:
     """Register the function below as what writes an op, with an encoding, for an ISA."""
 
-    def register(function: Emitter) -> Emitter:
-        _EMITTERS[isa, op, encoding] = function
+    def register(function: Write) -> Write:
+        _EMITTERS[isa, op, encoding] = Emitter(function, reads, writes)
         return function
 
     return register
 
 
-def find_emitter(isa: str, node: Node, encoding: str | None) -> Emitter:
+def encodings_of(isa: str, op: type[Node]) -> list[str]:
+    """Names of the encodings that an ISA has kernels for, of an op with weights."""
+    _load(isa)
+    return sorted(e for i, o, e in _EMITTERS if (i, o) == (isa, op) and e is not None)
+
+
+def find_emitter(isa: str, node: Node, choice: Choice | None) -> Emitter:
     """The emitter for a layer; Unsupported says which encodings there are for its op."""
     _load(isa)
-    op = type(node)
+    op, encoding = type(node), choice.encoding if choice else None
     if (isa, op, encoding) not in _EMITTERS:
-        known = sorted(str(e) for i, o, e in _EMITTERS if (i, o) == (isa, op))
         raise Unsupported(
             f"{node.name}: no {isa} kernel for {op.__name__} with encoding {encoding}; "
-            f"there are kernels for: {', '.join(known) or 'none'}"
+            f"there are kernels for: {', '.join(encodings_of(isa, op)) or 'none'}"
         )
     return _EMITTERS[isa, op, encoding]
 

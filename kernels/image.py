@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kernels.choice import Choice
 from kernels.dtypes import DType
 from kernels.ir import Graph
 from kernels.target import Target
@@ -94,18 +95,23 @@ class Location:
 class Program:
     """A compiled graph: what a harness needs to run it, and what it takes.
 
-    encodings: by layer, for those that have weights. layer_sram: bytes of SRAM in use while a layer
-    runs. tensors: the graph's input and outputs.
+    choices: how weights are held, by layer, for those that have any. layer_sram: bytes of SRAM in
+    use while a layer runs. tensors: the graph's input and outputs.
     """
 
     graph: Graph
     target: Target
-    encodings: Mapping[str, str]
+    choices: Mapping[str, Choice]
     image: Image
     arena: Arena
     layer_sram: Mapping[str, int]
     tensors: Mapping[str, Location]
     source: str
+
+    @property
+    def encodings(self) -> dict[str, str]:
+        """Names of the encodings, by layer."""
+        return {layer: choice.encoding for layer, choice in self.choices.items()}
 
     @property
     def flash(self) -> int:

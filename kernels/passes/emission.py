@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kernels.emit import Job, Shared, find_emitter, tensor_symbol
 from kernels.image import Buffer
-from kernels.ir import Graph, Range
+from kernels.ir import Graph
 from kernels.isa import Isa
+from kernels.plan import Plan
 from kernels.target import Target
 
 
@@ -24,17 +24,28 @@ def emit_layers(
     graph: Graph,
     target: Target,
     isa: Isa,
-    ranges: Mapping[str, Range],
-    encodings: Mapping[str, str],
+    plan: Plan,
     *,
     far: bool,
 ) -> Emission:
     """Write every layer; `far` where constants may lie beyond the first 64 KiB of flash."""
     emission = Emission()
+    writers = {node.output.name: node for node in graph.nodes}
     for node in graph.nodes:
-        emit = find_emitter(target.isa, node, encodings.get(node.name))
-        job = Job(node, target, isa, ranges, emission.shared, far)
-        emit(job)
+        choice = plan.choices.get(node.name)
+        job = Job(
+            node,
+            target,
+            isa,
+            plan.ranges,
+            emission.shared,
+            far,
+            choice=choice,
+            reads=plan.forms.get(node.inputs[0]),
+            writes=plan.forms.get(node.output.name),
+            writer=writers.get(node.inputs[0]),
+        )
+        find_emitter(target.isa, node, choice).write(job)
         emission.jobs.append(job)
     return emission
 
@@ -45,11 +56,12 @@ def lifetimes(graph: Graph, emission: Emission) -> list[Buffer]:
     written = {graph.input.name: -1} | {n.output.name: i for i, n in enumerate(graph.nodes)}
     read = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
     read |= dict.fromkeys(graph.outputs, end)
+    formed = {job.node.output.name: job.buffer for job in emission.jobs if job.buffer}
     tensors = [
         Buffer(
             tensor_symbol(tensor),
-            tensor.size,
-            align=1,
+            formed[name].size if name in formed else tensor.size,
+            align=formed[name].align if name in formed else 1,
             first=written[name],
             last=read.get(name, written[name]),
         )

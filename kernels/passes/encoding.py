@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kernels.choice import Choice, Choices, as_choice
+from kernels.emit import encodings_of
 from kernels.encodings import encodings, find_encoding
 from kernels.errors import Unsupported
 from kernels.ir import Graph, Range
@@ -11,9 +13,9 @@ from kernels.ops.linear import Linear
 
 
 def choose_encodings(
-    graph: Graph, ranges: Mapping[str, Range], wanted: Mapping[str, str]
-) -> dict[str, str]:
-    """The encoding of every layer that has weights, by the layer's name.
+    graph: Graph, isa: str, ranges: Mapping[str, Range], wanted: Choices
+) -> dict[str, Choice]:
+    """How every layer that has weights holds them, by the layer's name.
 
     Raises Unsupported for a layer or an encoding that does not exist, or does not hold the weights.
     """
@@ -22,18 +24,21 @@ def choose_encodings(
     if unknown:
         raise Unsupported(f"{graph.name} has no layer {unknown[0]!r} with weights")
     return {
-        name: _choose(layer, ranges[layer.input.name], wanted.get(name))
+        name: _choose(layer, isa, ranges[layer.input.name], wanted.get(name))
         for name, layer in layers.items()
     }
 
 
-def _choose(layer: Linear, x: Range, wanted: str | None) -> str:
+def _choose(layer: Linear, isa: str, x: Range, wanted: str | Choice | None) -> Choice:
     bits = layer.accumulator_bits(x)
-    problems = {name: e.problem(layer.weights, bits) for name, e in encodings().items()}
+    known = encodings_of(isa, type(layer))
+    problems = {name: encodings()[name].problem(layer.weights, bits) for name in known}
     fitting = [name for name, problem in problems.items() if problem is None]
     if wanted is None:
-        return min(fitting, key=lambda name: encodings()[name].RANK)
-    find_encoding(wanted)
-    if problems[wanted]:
-        raise Unsupported(f"{layer.name}: {wanted} {problems[wanted]}; use {' or '.join(fitting)}")
-    return wanted
+        return Choice(min(fitting, key=lambda name: encodings()[name].RANK))
+    choice = as_choice(wanted)
+    find_encoding(choice.encoding)
+    problem = problems.get(choice.encoding, f"has no {isa} kernel for {type(layer).__name__}")
+    if problem:
+        raise Unsupported(f"{layer.name}: {choice.encoding} {problem}; use {' or '.join(fitting)}")
+    return choice

@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 from builders import encode_all, tiny_graph
 
-from kernels.encodings import encodings
+from kernels.compile import decide
+from kernels.emit import encodings_of
+from kernels.ops.linear import Linear
 from kernels.passes.emission import emit_layers
 from kernels.passes.layout import lay_out, startup_of
-from kernels.passes.ranges import prove_ranges
 from kernels.target import find_target
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = [
     (target, far, encoding)
     for target, far in (("uno", False), ("mega", True), ("cpm", False))
-    for encoding in encodings()
+    for encoding in encodings_of(find_target(target).isa, Linear)
 ]
 
 
@@ -32,9 +33,8 @@ def test_listing(
     target: str, far: bool, encoding: str, check_golden: Callable[[Path, str], None]
 ) -> None:
     graph, machine = tiny_graph(), find_target(target)
-    chosen = encode_all(graph, encoding)
-    isa = startup_of(machine).ISA
-    emission = emit_layers(graph, machine, isa, prove_ranges(graph), chosen, far=far)
+    plan = decide(graph, machine.isa, encode_all(graph, encoding))
+    emission = emit_layers(graph, machine, startup_of(machine).ISA, plan, far=far)
     rows = []
     for piece in lay_out(emission, machine):
         part = piece.part

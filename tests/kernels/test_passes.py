@@ -10,7 +10,7 @@ from builders import DENSE8, INDEX_LISTS, compile_with, graph_of, linear, single
 
 from kernels.asm import Isa
 from kernels.avr.isa import AVR
-from kernels.compile import compile_graph
+from kernels.compile import compile_graph, decide
 from kernels.dtypes import UINT8
 from kernels.encodings import encodings
 from kernels.errors import CompilerError, DoesNotFit, Unsupported
@@ -30,13 +30,14 @@ UNO, CPM = find_target("uno"), find_target("cpm")
 
 
 def choose(graph: Graph, wanted: dict[str, str]) -> dict[str, str]:
-    return choose_encodings(graph, prove_ranges(graph), wanted)
+    choices = choose_encodings(graph, "avr", prove_ranges(graph), wanted)
+    return {layer: str(choice) for layer, choice in choices.items()}
 
 
 def emitted(graph: Graph, target: Target, encoding: str, isa: Isa | None = None) -> Emission:
-    chosen = choose(graph, {"fc": encoding})
+    plan = decide(graph, target.isa, {"fc": encoding})
     isa = isa or startup_of(target).ISA
-    return emit_layers(graph, target, isa, prove_ranges(graph), chosen, far=False)
+    return emit_layers(graph, target, isa, plan, far=False)
 
 
 def sram(graph: Graph, target: Target, emission: Emission) -> dict[str, int]:

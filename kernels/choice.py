@@ -1,0 +1,29 @@
+"""How one layer's weights are held: the compiler's decision, or the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An encoding, and what a profile-guided one is told of the inputs.
+
+    hot: inputs, ascending, whose columns an encoding that knows two forms keeps in the faster and
+    larger one; encodings with one form ignore it.
+    """
+
+    encoding: str
+    hot: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.encoding} ({len(self.hot)} hot)" if self.hot else self.encoding
+
+
+Choices = Mapping[str, str | Choice]  # by layer's name; a plain string is the encoding's name
+
+
+def as_choice(wanted: str | Choice) -> Choice:
+    """An encoding's name as a choice."""
+    return Choice(wanted) if isinstance(wanted, str) else wanted
