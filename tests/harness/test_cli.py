@@ -119,7 +119,7 @@ def test_bench_fails_where_something_is_wrong(cli: Cli, monkeypatch: pytest.Monk
     def wrong(model: Model, target: str, **_: object) -> Measurement:
         return replace(measure(model, target), difference=Difference(0, "logits", 1, 2, 3))
 
-    monkeypatch.setattr("harness.cli.measure", wrong)
+    monkeypatch.setattr("harness.commands.bench.measure", wrong)
     done = cli("bench", "tiny", "--target", "uno")
     assert done.code == 1
     assert "tiny on uno is NOT bit-exact: input 0, logits[1]: emulator 2, reference 3" in done.out
@@ -179,7 +179,7 @@ def test_an_unforeseen_error_is_not_hidden(cli: Cli, monkeypatch: pytest.MonkeyP
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("harness.cli.measure", broken)
+    monkeypatch.setattr("harness.commands.bench.measure", broken)
     with pytest.raises(ZeroDivisionError):
         cli("bench", "tiny")
 

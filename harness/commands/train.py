@@ -1,0 +1,39 @@
+"""truecycle train: a checkpoint from nothing."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.options import DataOption
+from harness.terminal import progress_bar
+from models import train
+from models.training import TrainingStep
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="What to train, for example `digits`.")],
+    data: DataOption = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="The checkpoint to write. Default: the project's own.")
+    ] = None,
+) -> None:
+    """Train a checkpoint from nothing; a recipe that was interrupted goes on where it was."""
+    progress = progress_bar()
+    task = progress.add_task(model)
+    with ExitStack() as shown:  # from the first step on: an error before it is one line
+
+        def step(now: TrainingStep) -> None:
+            if not progress.live.is_started:
+                shown.enter_context(progress)
+            text = f"{model} epoch {now.epoch} loss {now.loss:.4f}"
+            progress.update(task, total=now.epochs, completed=now.epoch, description=text)
+
+        report = train(model, seed, out, step, data=data)
+    for what, value in report.accuracies.items():
+        typer.echo(f"{value:7.2%}  {what}")
+    typer.echo(f"wrote {report.path}")
