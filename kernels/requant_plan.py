@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kernels.ir import Range
-from kernels.ops.linear import Linear
+from kernels.ops.accumulating import Accumulating
 from kernels.quant import Requantization
 
 
@@ -28,12 +27,15 @@ def signed_bytes(*values: int) -> int:
 class RequantPlan:
     """Bounds of the values from step to step.
 
+    layer: its name. input_shift: how far sums are shifted left before the bias is added.
     acc_bytes: of the accumulator. multiplier_bytes: 0 for a plain shift. product: bounds of
     acc * multiplier + round_bias, and of the product alone. shifted: after shift and zero point.
     clamp_low, clamp_high: saturation bounds, None where nothing can lie beyond them.
     """
 
+    layer: str
     how: Requantization
+    input_shift: int
     acc_bytes: int
     multiplier_bytes: int
     product: Range
@@ -58,10 +60,9 @@ class RequantPlan:
         )
 
 
-def plan_requantization(layer: Linear, x: Range) -> RequantPlan:
-    """The plan of a layer whose inputs lie in `x`."""
-    bits = layer.accumulator_bits(x)
-    low, high = _accumulators(layer, x, bits)
+def plan_requantization(layer: Accumulating, *inputs: Range) -> RequantPlan:
+    """The plan of a layer whose inputs lie in these bounds, one for each input."""
+    low, high = layer.wrapped_bounds(*inputs)
     how = layer.requantization
     products = np.concatenate([low, high, low * how.multiplier, high * how.multiplier])
     product = Range(int(products.min()), int(products.max()) + how.round_bias)
@@ -70,8 +71,10 @@ def plan_requantization(layer: Linear, x: Range) -> RequantPlan:
     )
     shifted = Range(int(ends.min()) + how.zero_point, int(ends.max()) + how.zero_point)
     return RequantPlan(
+        layer=layer.name,
         how=how,
-        acc_bytes=bits // 8,
+        input_shift=layer.input_shift,
+        acc_bytes=layer.accumulator_bits(*inputs) // 8,
         multiplier_bytes=0 if how.is_shift else signed_bytes(int(how.multiplier.max()) >> 1),
         product=product,
         shifted=shifted,
@@ -79,12 +82,3 @@ def plan_requantization(layer: Linear, x: Range) -> RequantPlan:
         clamp_high=how.high if shifted.high > how.high else None,
         output_bytes=layer.output.dtype.size,
     )
-
-
-def _accumulators(
-    layer: Linear, x: Range, bits: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    low, high = layer.accumulator_bounds(x)
-    half = 1 << (bits - 1)
-    fits = (low >= -half) & (high < half)
-    return np.where(fits, low, -half), np.where(fits, high, half - 1)

@@ -91,7 +91,7 @@ class _Dense8:
         for size in self.sizes:
             units = slice(first, first + size)
             out.data(".byte", dense8.encode(layer.weights[units]))
-            out.data(".byte", output_constants(layer, self.plan, bias, units))
+            out.data(".byte", output_constants(self.plan, bias, units))
             first += size
 
     def _load_input(self) -> str:

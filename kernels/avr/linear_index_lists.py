@@ -63,7 +63,7 @@ class _Block(ListBlock):
         out.emit(f"{self.label('lists')}:")
         out.data(".byte", self.columns.data)
         out.emit(f"{self.label('outputs')}:")
-        out.data(".byte", output_constants(self.layer, self.plan, self.bias, units))
+        out.data(".byte", output_constants(self.plan, self.bias, units))
 
     def _clear(self) -> None:
         """Start values, and behind them the sentinels of each page."""

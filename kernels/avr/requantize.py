@@ -1,8 +1,9 @@
 """The end of every layer on AVR: accumulators to activations, one output after the other.
 
 Parameters stream from flash at Z, per output: the bias, then, unless requantization is a plain
-shift, the channel's multiplier. Registers: r18.. accumulator, lowest byte first; r16, r17
-multiplier; r4.. product; r14 sign, r15 zero; r25 constants; r24 counts outputs.
+shift, the channel's multiplier. Where all outputs have the same, they are in the code. Registers:
+r18.. accumulator, lowest byte first; r16, r17 multiplier; r4.. product; r14 sign, r15 zero; r25
+constants; r24 counts outputs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from kernels.asm import Assembly
 from kernels.avr.memory import load
 from kernels.avr.multiply import product, signed_product
 from kernels.emit import Job, little_endian
-from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan
 
 ACC = 18
@@ -22,11 +22,12 @@ _MULTIPLIER = 16
 _PRODUCT = 4
 
 
-def output_constants(
-    layer: Linear, plan: RequantPlan, bias: NDArray[np.int64], units: slice
-) -> NDArray[np.uint8]:
-    """What `finish` streams for some outputs: bias and multiplier of each, little endian."""
-    multipliers = layer.requantization.per_channel(len(layer.bias))
+def output_constants(plan: RequantPlan, bias: NDArray[np.int64], units: slice) -> NDArray[np.uint8]:
+    """What `finish` streams for some outputs: bias and multiplier of each, little endian.
+
+    bias: int64, of every output of the layer.
+    """
+    multipliers = plan.how.per_channel(len(bias))
     rows = [
         little_endian(int(b), plan.acc_bytes) + little_endian(int(m), plan.multiplier_bytes)
         for b, m in zip(bias[units], multipliers[units], strict=True)
@@ -35,26 +36,34 @@ def output_constants(
 
 
 def finish(
-    job: Job, out: Assembly, prefix: str, plan: RequantPlan, access: tuple[str, str]
+    job: Job,
+    out: Assembly,
+    prefix: str,
+    plan: RequantPlan,
+    access: tuple[str, str],
+    *,
+    bias: int | None = None,
 ) -> None:
     """Write the loop over r24 outputs (0 stands for 256).
 
     access: lines that load the accumulator, r18 up, and step on; and `X+` or `Y+`, where the
-    activations go. Clobbers r0, r1, r4..r11, r14..r25 and what loading uses.
+    activations go. bias: of all outputs, which then have one multiplier, too; None where both
+    stream. Clobbers r0, r1, r4..r11, r14..r25 and what loading uses.
     """
-    layer = job.node
-    assert isinstance(layer, Linear)
     fetch, store = access
     loop = f"{prefix}_loop"
     start = out.size
     out.emit(f"{loop}:\n{fetch}")
-    out.emit(_shift_left(plan.acc_bytes, layer.input_shift))
-    for byte in range(plan.acc_bytes):
-        out.emit(f"""
-            {load(job, "r0")}             ; bias
-            {"adc" if byte else "add"}   r{ACC + byte}, r0
-        """)
-    value = _scale(job, out, plan)
+    out.emit(_shift_left(plan.acc_bytes, plan.input_shift))
+    if bias is None:
+        for byte in range(plan.acc_bytes):
+            out.emit(f"""
+                {load(job, "r0")}             ; bias
+                {"adc" if byte else "add"}   r{ACC + byte}, r0
+            """)
+    else:
+        _add_constant(out, ACC, plan.acc_bytes, bias)
+    value = _scale(job, out, plan, streams=bias is None)
     value = _drop_shift(out, plan, value)
     _saturate(out, prefix, plan, value)
     for byte in range(plan.output_bytes):
@@ -73,14 +82,16 @@ def _shift_left(size: int, count: int) -> str:
     return "\n".join(step * count)
 
 
-def _scale(job: Job, out: Assembly, plan: RequantPlan) -> int:
+def _scale(job: Job, out: Assembly, plan: RequantPlan, *, streams: bool) -> int:
     """Multiply and add the round bias; the first register of the product."""
     if not plan.multiplier_bytes:
         _extend(out, ACC, plan.acc_bytes, plan.product_bytes)
         _add_constant(out, ACC, plan.product_bytes, plan.how.round_bias)
         return ACC
+    fixed = little_endian(int(plan.how.multiplier[0]), plan.multiplier_bytes)
     for byte in range(plan.multiplier_bytes):
-        out.emit(load(job, f"r{_MULTIPLIER + byte}"))
+        register = f"r{_MULTIPLIER + byte}"
+        out.emit(load(job, register) if streams else f"ldi   {register}, {fixed[byte]}")
     out.emit("clr   r15")
     for byte, value in enumerate(little_endian(plan.how.round_bias, plan.product_bytes)):
         _set(out, _PRODUCT + byte, value)

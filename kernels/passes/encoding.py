@@ -9,7 +9,7 @@ from kernels.emit import encodings_of
 from kernels.encodings import encodings, find_encoding
 from kernels.errors import Unsupported
 from kernels.ir import Graph, Range
-from kernels.ops.linear import Linear
+from kernels.ops.matrix_product import MatrixProduct
 
 
 def choose_encodings(
@@ -19,7 +19,7 @@ def choose_encodings(
 
     Raises Unsupported for a layer or an encoding that does not exist, or does not hold the weights.
     """
-    layers = {node.name: node for node in graph.nodes if isinstance(node, Linear)}
+    layers = {node.name: node for node in graph.nodes if isinstance(node, MatrixProduct)}
     unknown = sorted(set(wanted) - set(layers))
     if unknown:
         raise Unsupported(f"{graph.name} has no layer {unknown[0]!r} with weights")
@@ -29,10 +29,10 @@ def choose_encodings(
     }
 
 
-def _choose(layer: Linear, isa: str, x: Range, wanted: str | Choice | None) -> Choice:
+def _choose(layer: MatrixProduct, isa: str, x: Range, wanted: str | Choice | None) -> Choice:
     bits = layer.accumulator_bits(x)
     known = encodings_of(isa, type(layer))
-    problems = {name: encodings()[name].problem(layer.weights, bits) for name in known}
+    problems = {name: encodings()[name].problem(layer.matrix, bits) for name in known}
     fitting = [name for name, problem in problems.items() if problem is None]
     if wanted is None:
         return Choice(min(fitting, key=lambda name: encodings()[name].RANK))

@@ -107,7 +107,7 @@ class _Dense8:
         out.emit(f"{self.job.label('stream')}:")
         for unit in range(len(weights)):
             out.data(".byte", dense8.encode(layer.weights[unit : unit + 1]))
-            out.data(".byte", output_constants(layer, self.plan, bias, unit))
+            out.data(".byte", output_constants(self.plan, bias, unit))
 
     def _sum_inputs(self, walk: _Walk) -> None:
         """Start = minus the sum of T(x), which is the sum of products with a weight of zero."""
@@ -207,7 +207,7 @@ class _Dense8:
         """)
         top = {2: "", 3: "ld a,e", 4: "push de\nexx\npop hl\nexx"}[self.plan.acc_bytes]
         out.emit(f"ld l,c\nld h,b\n{top}")
-        requantize(out, row, self.plan, self.layer)
+        requantize(out, row, self.plan)
         store_output(out, output.dtype.size)
         end = f"({tensor_symbol(output)}+{output.size})"
         out.emit(f"""

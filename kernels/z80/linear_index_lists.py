@@ -53,7 +53,7 @@ class _Block(ListBlock):
         out.data(".byte", self.columns.data)
         out.emit(f"{self.label('outputs')}:")
         for unit in range(self.first, self.first + self.columns.outputs):
-            out.data(".byte", output_constants(self.layer, self.plan, self.bias, unit))
+            out.data(".byte", output_constants(self.plan, self.bias, unit))
 
     def _clear(self) -> None:
         """Start values, and behind them the sentinels of each page."""
@@ -206,7 +206,7 @@ class _Block(ListBlock):
             {third}
             ex de,hl
         """)
-        requantize(out, loop, self.plan, self.layer)
+        requantize(out, loop, self.plan)
         store_output(out, output.dtype.size)
         out.emit(f"""
             ld de,{constants_size(self.plan)}

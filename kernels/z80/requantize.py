@@ -16,7 +16,6 @@ from kernels.asm import Assembly
 from kernels.emit import little_endian
 from kernels.errors import Unsupported
 from kernels.ir import Range
-from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan
 
 _INT16 = Range(-0x8000, 0x7FFF)
@@ -33,17 +32,15 @@ def constants_size(plan: RequantPlan) -> int:
     return plan.acc_bytes + plan.multiplier_bytes
 
 
-def output_constants(
-    layer: Linear, plan: RequantPlan, bias: NDArray[np.int64], unit: int
-) -> list[int]:
+def output_constants(plan: RequantPlan, bias: NDArray[np.int64], unit: int) -> list[int]:
     """What lies at IX for one output."""
-    multiplier = int(layer.requantization.per_channel(len(layer.bias))[unit])
+    multiplier = int(plan.how.per_channel(len(bias))[unit])
     leading = multiplier << (8 * plan.multiplier_bytes - multiplier_bits(plan))
     head = little_endian(int(bias[unit]), plan.acc_bytes)
     return head + (little_endian(leading, plan.multiplier_bytes) if plan.multiplier_bytes else [])
 
 
-def requantize(out: Assembly, prefix: str, plan: RequantPlan, layer: Linear) -> None:
+def requantize(out: Assembly, prefix: str, plan: RequantPlan) -> None:
     """Write the steps from an accumulator to HL (L alone for one byte).
 
     The accumulator is in HL, its third byte in A, or its upper half in HL'. Clobbers AF, BC, DE, HL
@@ -51,16 +48,16 @@ def requantize(out: Assembly, prefix: str, plan: RequantPlan, layer: Linear) -> 
     """
     if plan.product not in _INT32:
         raise Unsupported(
-            f"{layer.name}: products of {plan.product_bytes} bytes; z80 kernels requantize with at "
+            f"{plan.layer}: products of {plan.product_bytes} bytes; z80 kernels requantize with at "
             "most 32 bits: use smaller multipliers"
         )
     if plan.shifted not in _INT32:
         raise Unsupported(
-            f"{layer.name}: with its zero point the output reaches [{plan.shifted.low}, "
+            f"{plan.layer}: with its zero point the output reaches [{plan.shifted.low}, "
             f"{plan.shifted.high}] before saturation; z80 kernels requantize with at most 32 bits: "
             "use a larger shift"
         )
-    _Requantizer(out, prefix, plan).write(layer.input_shift)
+    _Requantizer(out, prefix, plan).write()
 
 
 @dataclass
@@ -72,9 +69,9 @@ class _Requantizer:
     plan: RequantPlan
     wide: bool = False
 
-    def write(self, input_shift: int) -> None:
+    def write(self) -> None:
         plan = self.plan
-        self._shift_left(input_shift)
+        self._shift_left(plan.input_shift)
         self._add_bias()
         if plan.multiplier_bytes:
             self._multiply()
