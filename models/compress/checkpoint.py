@@ -131,7 +131,6 @@ def _layer(
         "dtype": ArraySpec("S"),
         "low": ArraySpec("int64", (), -limit, 0),
         "high": ArraySpec("int64", (), 0, limit - 1),
-        "real_bias": ArraySpec("float64", (outputs,)),
         "input_shift": ArraySpec("int64", (), 0, 8),
     }
     found = {name: file.read(prefix + name, spec) for name, spec in specs.items()}
@@ -147,7 +146,6 @@ def _layer(
         dtype=dtype,
         low=found["low"].item(),
         high=found["high"].item(),
-        real_bias=found["real_bias"],
         input_shift=found["input_shift"].item(),
     )
     names = [prefix + name for name in (*specs, "channels")]

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.compress.layer import folded
 from models.compress.methods import PostTraining
-from models.compress.network import Layer, Network, folded
+from models.compress.network import Network
 from models.errors import ModelError
 from models.export import LevelLayer, RealLayer, per_layer
 
@@ -41,7 +42,7 @@ def layers_of(
         if not torch.isfinite(parameter).all():
             raise ModelError(f"{name} holds NaN or infinity; train again")
     if network.quantized:
-        return tuple(_levels(layer) for layer in network.stack)
+        return tuple(layer.leveled() for layer in network.stack)
     how = post_training or PostTraining()
     real = [
         RealLayer(weight.astype(np.float64), bias.astype(np.float64))
@@ -53,17 +54,3 @@ def layers_of(
 def max_weight(how: PostTraining) -> int:
     """The largest integer weight: 127 for 8 bits, 7 for 4."""
     return (1 << (how.bits - 1)) - 1
-
-
-def _levels(layer: Layer) -> LevelLayer:
-    assert layer.quantizer is not None
-    weight = layer.weight.detach() * layer.mask
-    scale = layer.quantizer.scale(weight)
-    levels = layer.quantizer.levels(weight, scale) * layer.mask
-    gain, bias = folded(layer)
-    real_scale = scale.double().reshape(-1) * gain.abs()
-    if layer.norm is None:
-        real_scale = real_scale[: len(scale)]
-    else:
-        levels = levels * gain.sign()[:, None].float()
-    return LevelLayer(levels.numpy().astype(np.int8), real_scale.numpy(), bias.numpy())

@@ -1,17 +1,37 @@
-"""The methods' hyperparameters. Each record says what it does; `apply` does it to a session.
+"""The methods' hyperparameters. Each record says what it does; `apply` does it to a shop.
 
 Records are plain data, so that recipes can be listed without importing torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from models.compress.options import STANDARD, Importance, Schedule, WeightFormat
+from models.task import Task
 
 if TYPE_CHECKING:
-    from models.compress.session import Session
+    from models.compress.distillation import Distillation
+    from models.compress.network import Network
+
+
+class Workshop(Protocol):
+    """What methods work on: a network as it stands, and the means to train it."""
+
+    task: Task
+    network: Network
+    distillation: Distillation | None
+    post_training: PostTraining | None
+
+    def fit(
+        self, schedule: Schedule, before_epoch: Callable[[Network, int], None] | None = None
+    ) -> None:
+        """Train the network; `before_epoch` is given it and the epoch, from 0."""
+
+    def fit_teacher(self, schedule: Schedule) -> Network:
+        """Train a float network of the recipe's full width."""
 
 
 class Method(Protocol):
@@ -21,8 +41,8 @@ class Method(Protocol):
     def epochs(self) -> int:
         """Epochs of training that the step takes."""
 
-    def apply(self, session: Session) -> None:
-        """Change the session's network."""
+    def apply(self, shop: Workshop) -> None:
+        """Change the shop's network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +56,9 @@ class Train:
         """Epochs of training that the step takes."""
         return self.schedule.epochs
 
-    def apply(self, session: Session) -> None:
+    def apply(self, shop: Workshop) -> None:
         """Train."""
-        session.fit(self.schedule)
+        shop.fit(self.schedule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +77,14 @@ class PruneUnits:
         """Epochs of training that the step takes."""
         return self.schedule.epochs
 
-    def apply(self, session: Session) -> None:
+    def apply(self, shop: Workshop) -> None:
         """Shrink every hidden layer, then train."""
         from models.compress import pruning  # noqa: PLC0415 - imports torch
 
-        session.network = pruning.prune_units(
-            session.network, session.task.train.inputs, self.share, self.importance
+        shop.network = pruning.prune_units(
+            shop.network, shop.task.train.inputs, self.share, self.importance
         )
-        session.fit(self.schedule)
+        shop.fit(self.schedule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +105,12 @@ class PruneWeights:
         """Epochs of training that the step takes."""
         return self.schedule.epochs
 
-    def apply(self, session: Session) -> None:
+    def apply(self, shop: Workshop) -> None:
         """Train while masking."""
         from models.compress import pruning  # noqa: PLC0415 - imports torch
 
         ramp = max(1, round(self.ramp_share * self.epochs))
-        session.fit(
+        shop.fit(
             self.schedule,
             lambda network, epoch: pruning.mask_smallest(
                 network, pruning.gradual(self.sparsity, epoch, ramp)
@@ -117,14 +137,12 @@ class QuantizeAware:
         """Epochs of training that the step takes."""
         return self.schedule.epochs
 
-    def apply(self, session: Session) -> None:
+    def apply(self, shop: Workshop) -> None:
         """Set the quantizers, then train."""
         from models.compress import quantizers  # noqa: PLC0415 - imports torch
 
-        session.network.quantize(
-            quantizers.make(self.weights, per_row=self.per_row), norm=self.norm
-        )
-        session.fit(self.schedule)
+        shop.network.quantize(quantizers.make(self.weights, per_row=self.per_row), norm=self.norm)
+        shop.fit(self.schedule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +160,9 @@ class PostTraining:
         """None."""
         return 0
 
-    def apply(self, session: Session) -> None:
+    def apply(self, shop: Workshop) -> None:
         """Have the export quantize."""
-        session.post_training = self
+        shop.post_training = self
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +189,11 @@ class Distill:
         own = self.schedule.epochs if self.schedule else 0
         return self.teachers * self.teacher.epochs + own
 
-    def apply(self, session: Session) -> None:
+    def apply(self, shop: Workshop) -> None:
         """Train the teachers, set the loss."""
         from models.compress.distillation import Distillation  # noqa: PLC0415 - imports torch
 
-        teachers = tuple(session.fit_teacher(self.teacher) for _ in range(self.teachers))
-        session.distillation = Distillation(teachers, self.weight, self.temperature)
+        teachers = tuple(shop.fit_teacher(self.teacher) for _ in range(self.teachers))
+        shop.distillation = Distillation(teachers, self.weight, self.temperature)
         if self.schedule:
-            session.fit(self.schedule)
+            shop.fit(self.schedule)

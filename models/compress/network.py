@@ -5,62 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.compress.quantizers import WeightQuantizer, fake_quantize, straight_through
-from models.export.layers import ACTIVATION_LEVELS
-
-_PEAK_DECAY = 0.99
-
-
-class Layer(nn.Module):
-    """Linear, then batch normalization where there is one, then, if hidden, ReLU.
-
-    weight: (out, in). bias: (out,). mask: (out, in) of 0 and 1; pruned weights are 0.
-    peak: a running maximum of the activations while training with quantized ones. levels: steps of
-    those from zero to the peak.
-    """
-
-    mask: Tensor
-    peak: Tensor
-
-    def __init__(self, inputs: int, outputs: int, *, hidden: bool, levels: int) -> None:
-        super().__init__()
-        linear = nn.Linear(inputs, outputs)
-        self.weight, self.bias = linear.weight, linear.bias
-        self.hidden, self.levels = hidden, levels
-        self.norm: nn.BatchNorm1d | None = None
-        self.quantizer: WeightQuantizer | None = None
-        self.register_buffer("mask", torch.ones_like(linear.weight))
-        self.register_buffer("peak", torch.zeros(()))
-
-    def forward(self, values: Tensor) -> Tensor:
-        """(batch, in) to (batch, out)."""
-        values = functional.linear(values, self.used_weight(), self.bias)
-        if self.norm is not None:
-            values = self.norm(values)
-        if not self.hidden:
-            return values
-        values = torch.relu(values)
-        return values if self.quantizer is None else self._quantized(values)
-
-    def used_weight(self) -> Tensor:
-        """The weights as the forward pass takes them, (out, in), without normalization."""
-        weight = self.weight * self.mask
-        if self.quantizer is None:
-            return weight
-        return fake_quantize(weight, self.quantizer) * self.mask
-
-    def _quantized(self, values: Tensor) -> Tensor:
-        """Activations in equal steps up to the peak, saturated there; straight through."""
-        with torch.no_grad():
-            if self.training:
-                self.peak.copy_(torch.maximum(self.peak * _PEAK_DECAY, values.max()))
-            step = (self.peak / self.levels).clamp_min(1e-12)
-            rounded = torch.clamp(torch.round(values / step), 0, self.levels) * step
-        return straight_through(values, rounded)
+from models.compress.layer import Layer
+from models.compress.quantizers import WeightQuantizer
+from models.export import Grid, IntegerLayer, on_grid
 
 
 class Network(nn.Module):
@@ -82,7 +32,7 @@ class Network(nn.Module):
                 inputs,
                 outputs,
                 hidden=place < len(sizes) - 2,
-                levels=ACTIVATION_LEVELS[activations],
+                activations=activations,
             )
             for place, (inputs, outputs) in enumerate(pairwise(sizes))
         )
@@ -103,12 +53,47 @@ class Network(nn.Module):
         """Whether weights are quantized while training."""
         return self.stack[0].quantizer is not None
 
+    @property
+    def on_grid(self) -> bool:
+        """Whether it rounds where its device does."""
+        return self.stack[0].grid is not None
+
     def forward(self, counts: Tensor) -> Tensor:
         """Logits."""
+        if self.on_grid:
+            return self._forward_on_grid(counts)
         values = counts * self.input_scale
         for layer in self.layers:
             values = layer(functional.dropout(values, self.dropout, self.training))
         return values
+
+    def _forward_on_grid(self, counts: Tensor) -> Tensor:
+        values, scale = counts * self.input_scale, self.input_scale
+        for layer, integer in zip(self.stack, self.integers(), strict=True):
+            values = functional.dropout(values, self.dropout, self.training)
+            values = layer.forward_on_grid(values, integer, scale)
+            scale = integer.scale
+        return values
+
+    def settle(self, grids: Sequence[Grid]) -> None:
+        """From here on, round where the device does; normalization becomes constant."""
+        for layer, grid in zip(self.stack, grids, strict=True):
+            layer.grid = grid
+
+    def unsettle(self) -> None:
+        """Forget the grids."""
+        for layer in self.stack:
+            layer.grid = None
+
+    def integers(self) -> tuple[IntegerLayer, ...]:
+        """The layers as the device computes them; only of a network on its grid."""
+        found: list[IntegerLayer] = []
+        scale = self.input_scale
+        for number, layer in enumerate(self.stack, start=1):
+            assert layer.grid is not None
+            found.append(on_grid(layer.leveled(), layer.grid, scale, number))
+            scale = found[-1].scale
+        return tuple(found)
 
     def activations(self, counts: Tensor) -> list[Tensor]:
         """Outputs of every layer, (batch, units) each; the logits last."""
@@ -125,19 +110,3 @@ class Network(nn.Module):
             layer.quantizer = quantizer
             if norm and layer.norm is None:
                 layer.norm = nn.BatchNorm1d(len(layer.weight))
-
-
-def folded(layer: Layer) -> tuple[Tensor, Tensor]:
-    """What batch normalization does in evaluation: gain and bias, float64 (out,) each.
-
-    The layer gives gain * (weights @ x) + bias.
-    """
-    bias = layer.bias.detach().double()
-    norm = layer.norm
-    if norm is None:
-        return torch.ones_like(bias), bias
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    deviation = torch.sqrt(norm.running_var.double() + norm.eps)
-    gain = norm.weight.detach().double() / deviation
-    return gain, (bias - norm.running_mean.double()) * gain + norm.bias.detach().double()

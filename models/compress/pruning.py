@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.compress.network import Layer, Network
+from models.compress.layer import Layer
+from models.compress.network import Network
 from models.compress.options import Importance
 
 

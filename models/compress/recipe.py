@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.compress.methods import Method
+from models.export import Settings
+from models.export.layers import MAX_WEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,15 @@ class Recipe:
     input_scale: float = 1.0
     input_high: int = 255
     activations: str = "uint8"
+
+    def settings(self, max_weight: int = MAX_WEIGHT) -> Settings:
+        """What its integer graph is to look like."""
+        return Settings(
+            input_scale=self.input_scale,
+            input_high=self.input_high,
+            activations=self.activations,
+            max_weight=max_weight,
+        )
 
     def describe(self) -> Mapping[str, Any]:
         """The recipe as plain data, each method with its name."""

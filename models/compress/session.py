@@ -13,16 +13,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.compress.distillation import Distillation
+from models.compress.export import layers_of
 from models.compress.journal import Journal, State
 from models.compress.methods import PostTraining
 from models.compress.network import Network
 from models.compress.options import Schedule
 from models.compress.recipe import Recipe
 from models.errors import ModelError
+from models.export import settle
 from models.task import Task
 from models.training import Progress, TrainingStep
 
 EpochHook = Callable[[Network, int], None]
+SETTLED_SHARE = 0.25
+"""Of the epochs of a training with quantized weights, the share that rounds as the device does."""
 
 
 @dataclass(slots=True)
@@ -85,10 +89,14 @@ class Session:
             self._epochs_done += schedule.epochs
             return
         training = _Training(network, schedule, self.task, distillation)
+        network.unsettle()
         first = training.restore(self.journal.current) if self.journal.current else 0
+        settling = int(schedule.epochs * (1 - SETTLED_SHARE))
         for epoch in range(first, schedule.epochs):
             if before_epoch is not None:
                 before_epoch(network, epoch)
+            if network.quantized and epoch == settling:
+                self._settle(network)
             with seeded(self.seed, number, epoch + 1) as generator:
                 loss = training.epoch(generator)
             self.journal.note_epoch(training.state(epoch + 1))
@@ -96,6 +104,11 @@ class Session:
             self.progress(TrainingStep(done, self.epochs, loss))
         self.journal.note_end(network.state_dict())
         self._epochs_done += schedule.epochs
+
+    def _settle(self, network: Network) -> None:
+        """From now on the network rounds where its integers will, so that export loses nothing."""
+        layers = settle(layers_of(network), self.task.train.inputs, self.recipe.settings())
+        network.settle([layer.grid for layer in layers])
 
 
 class _Training:

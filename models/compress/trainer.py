@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from models.compress import checkpoint
 from models.compress.checkpoint import Checkpoint, Parameters
 from models.compress.export import layers_of, max_weight, parameters_of
 from models.compress.journal import Journal
 from models.compress.methods import PostTraining
+from models.compress.network import Network
 from models.compress.recipe import Recipe
 from models.compress.session import Session, one_thread
 from models.export import IntegerLayer, Settings, build_graph, fake_quantized, settle
@@ -35,38 +40,63 @@ def train(recipe: Recipe, task: Task, seed: int, out: Path, progress: Progress) 
     journal.open()
     session = Session(recipe, task, seed, journal, progress)
     network = session.run()
-    settings = Settings(
-        input_scale=recipe.input_scale,
-        input_high=recipe.input_high,
-        activations=recipe.activations,
-        max_weight=max_weight(session.post_training or PostTraining()),
-    )
+    settings = recipe.settings(max_weight(session.post_training or PostTraining()))
     with one_thread():
-        layers = settle(layers_of(network, session.post_training), task.train.inputs, settings)
+        exported = export(network, session.post_training, task, settings)
         parameters = parameters_of(network)
-        accuracies = measure(recipe, task, parameters, layers, settings)
+        accuracies = measure(task, parameters, exported, settings)
     result = Checkpoint(
-        seed, recipe.describe(), task.protocol, settings, parameters, layers, accuracies
+        seed, recipe.describe(), task.protocol, settings, parameters, exported.layers, accuracies
     )
     checkpoint.save(result, out)
     journal.remove()
     return TrainingReport(out, accuracies)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Exported:
+    """Integer layers, and the fake-quantized network's logits on given inputs.
+
+    fake_quantized: uint8 (n, in) to float64 (n, classes).
+    """
+
+    layers: tuple[IntegerLayer, ...]
+    fake_quantized: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+
+
+def export(
+    network: Network, post_training: PostTraining | None, task: Task, settings: Settings
+) -> Exported:
+    """The integers of a trained network.
+
+    One that was trained on its device's grid keeps that, and is itself the fake-quantized network;
+    another is settled, calibrated on the training inputs.
+    """
+    real = layers_of(network, post_training)
+    if network.on_grid:
+        return Exported(network.integers(), partial(network_logits, network))
+    layers = settle(real, task.train.inputs, settings)
+    return Exported(layers, partial(fake_quantized, real, layers))
+
+
+def network_logits(network: Network, inputs: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Logits of a network in evaluation mode, in double precision."""
+    with torch.no_grad():
+        precise = copy.deepcopy(network).double().eval()
+        logits: NDArray[np.float64] = precise(torch.tensor(inputs, dtype=torch.float64)).numpy()
+    return logits
+
+
 def measure(
-    recipe: Recipe,
-    task: Task,
-    parameters: Parameters,
-    layers: tuple[IntegerLayer, ...],
-    settings: Settings,
+    task: Task, parameters: Parameters, exported: Exported, settings: Settings
 ) -> dict[str, float]:
     """Accuracies on the validation examples: float, fake-quantized and integer."""
     examples = task.validation
-    graph = build_graph("measured", layers, settings)
-    fake = fake_quantized(layers, examples.inputs).argmax(axis=1)
+    graph = build_graph("measured", exported.layers, settings)
+    fake = exported.fake_quantized(examples.inputs).argmax(axis=1)
     return {
         f"float PyTorch, {len(examples.labels):,} examples, {task.protocol}": float_accuracy(
-            parameters, recipe.input_scale, examples
+            parameters, settings.input_scale, examples
         ),
         "fake-quantized, the same examples": accuracy(fake, examples.labels),
         "integer graph, the same examples": accuracy(

@@ -2,20 +2,24 @@
 
 layers = settle(real_layers, calibration, Settings())
 graph = build_graph("name", layers, settings)
-fake_quantized(layers, inputs)      the same network in float, for comparison
+fake_quantized(real_layers, layers, inputs)     the same network in float, for comparison
+on_grid(layer, grid, input_scale, number)       integers where scales were settled before
 """
 
 from models.export.graph import build_graph
-from models.export.layers import IntegerLayer, LevelLayer, RealLayer, Settings
+from models.export.layers import Grid, IntegerLayer, LevelLayer, RealLayer, Settings
+from models.export.scales import on_grid
 from models.export.settle import fake_quantized, per_layer, settle
 
 __all__ = [
+    "Grid",
     "IntegerLayer",
     "LevelLayer",
     "RealLayer",
     "Settings",
     "build_graph",
     "fake_quantized",
+    "on_grid",
     "per_layer",
     "settle",
 ]

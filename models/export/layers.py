@@ -38,6 +38,22 @@ class LevelLayer:
     bias: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What is chosen for a layer, apart from what follows from its weights; see `IntegerLayer`.
+
+    scale: counts for a layer with a scale per row; where one scale serves all, the output's is the
+    accumulator's times 2**shift.
+    """
+
+    dtype: str
+    input_shift: int
+    shift: int
+    scale: float
+    low: int
+    high: int
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class IntegerLayer:
     """A linear layer as the device computes it.
@@ -47,7 +63,7 @@ class IntegerLayer:
 
     levels: int8 (out, in). bias: int32 (out,), half of the shift's lowest bit included, so that
     the floor rounds to nearest. multiplier: int64 (1,) or (out,). scale: the real value of a step
-    of y. real_bias: float64 (out,), what `bias` rounds.
+    of y.
     """
 
     levels: NDArray[np.int8]
@@ -58,8 +74,25 @@ class IntegerLayer:
     dtype: str
     low: int
     high: int
-    real_bias: NDArray[np.float64]
     input_shift: int = 0
+
+    @property
+    def grid(self) -> Grid:
+        """What was chosen for it."""
+        return Grid(self.dtype, self.input_shift, self.shift, self.scale, self.low, self.high)
+
+    @property
+    def accumulator_scale(self) -> NDArray[np.float64]:
+        """The real value of a step of the accumulator, float64 (1,) or (out,)."""
+        return self.factor * self.scale
+
+    @property
+    def half_step(self) -> NDArray[np.float64]:
+        """What the bias carries so that the floor rounds to nearest, in steps of the accumulator.
+
+        float64 (1,) or (out,).
+        """
+        return 0.5 / self.factor if self.shift else np.zeros(1)
 
     @property
     def factor(self) -> NDArray[np.float64]:

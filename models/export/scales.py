@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kernels.dtypes import DType
 from kernels.ir import frozen_array
 from models.errors import ModelError
-from models.export.layers import IntegerLayer, LevelLayer, RealLayer
+from models.export.layers import Grid, IntegerLayer, LevelLayer, RealLayer
 from models.quantization import MAX_MULTIPLIER, choose_shift, quantize_layer
 
 _BIAS_BITS = 3
@@ -36,6 +36,10 @@ class Place:
     dtype: DType
     low: int
 
+    def grid(self, input_shift: int, shift: int, scale: float) -> Grid:
+        """The choices for a layer here."""
+        return Grid(str(self.dtype), input_shift, shift, scale, self.low, self.dtype.high)
+
     @property
     def step(self) -> float:
         """The finest scale that reaches the peak; ModelError where all outputs are zero."""
@@ -45,21 +49,6 @@ class Place:
                 "train again or give other inputs"
             )
         return self.peak / self.levels
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Requantizing:
-    """y = acc * multiplier >> shift; a step of y is worth `scale`. multiplier: (1,) or (out,)."""
-
-    multiplier: NDArray[np.int64]
-    shift: int
-    scale: float
-    input_shift: int = 0
-
-    @property
-    def accumulator_scale(self) -> NDArray[np.float64]:
-        """Real value of a step of the accumulator, per output."""
-        return (self.multiplier * self.scale / 2.0**self.shift).astype(np.float64)
 
 
 def by_shift(layer: LevelLayer, place: Place) -> IntegerLayer:
@@ -77,9 +66,8 @@ def by_shift(layer: LevelLayer, place: Place) -> IntegerLayer:
         exponent = _power_above(place.peak / (place.levels * step))
     input_shift = _input_shift(layer.levels, float(layer.scale[0]), place) if place.peak > 0 else 0
     shift = max(0, exponent + input_shift)
-    step /= 2.0**input_shift
-    how = _Requantizing(np.ones(1, np.int64), shift, step * 2.0**shift, input_shift)
-    return _integers(place, layer.levels, layer.bias, how)
+    scale = step * 2.0 ** (shift - input_shift)
+    return on_grid(layer, place.grid(input_shift, shift, scale), place.input_scale, place.number)
 
 
 def by_rows(layer: LevelLayer, place: Place) -> IntegerLayer:
@@ -94,9 +82,7 @@ def by_rows(layer: LevelLayer, place: Place) -> IntegerLayer:
     shift, scale = choose_shift(largest, place.step)
     if largest / scale * 2.0**shift < (MAX_MULTIPLIER + 1) / 4:
         shift = math.floor(math.log2(MAX_MULTIPLIER * scale / largest))
-    multiplier = np.rint(steps / scale * 2.0**shift).clip(1, MAX_MULTIPLIER).astype(np.int64)
-    how = _Requantizing(multiplier, shift, scale, input_shift)
-    return _integers(place, layer.levels, layer.bias, how)
+    return on_grid(layer, place.grid(input_shift, shift, scale), place.input_scale, place.number)
 
 
 def by_absorption(layer: RealLayer, place: Place, max_weight: int) -> IntegerLayer:
@@ -114,9 +100,23 @@ def by_absorption(layer: RealLayer, place: Place, max_weight: int) -> IntegerLay
         place.levels,
         max_weight=max_weight,
     )
-    multiplier = found.multiplier.astype(np.int64)
-    how = _Requantizing(multiplier, found.shift, found.scale, input_shift)
-    return _integers(place, found.weights, layer.bias, how)
+    grid = place.grid(input_shift, found.shift, found.scale)
+    return _integers(place.number, found.weights, layer.bias, found.multiplier, grid)
+
+
+def on_grid(layer: LevelLayer, grid: Grid, input_scale: float, number: int) -> IntegerLayer:
+    """The integers of a layer for which everything is chosen.
+
+    input_scale: real value of a step of its input. number: the layer's, from 1, for ModelError,
+    which is raised where a bias does not fit 32 bits.
+    """
+    steps = layer.scale * input_scale / 2.0**grid.input_shift
+    if len(steps) == 1:
+        multiplier = np.ones(1)
+        grid = replace(grid, scale=float(steps[0]) * 2.0**grid.shift)
+    else:
+        multiplier = np.rint(steps / grid.scale * 2.0**grid.shift).clip(1, MAX_MULTIPLIER)
+    return _integers(number, layer.levels, layer.bias, multiplier, grid)
 
 
 def _input_shift(levels: NDArray[Any], scale: float, place: Place) -> int:
@@ -152,26 +152,30 @@ def _largest_sum(levels: NDArray[Any], input_high: int) -> float:
 
 
 def _integers(
-    place: Place, levels: NDArray[np.int8], bias: NDArray[np.float64], how: _Requantizing
+    number: int,
+    levels: NDArray[np.int8],
+    bias: NDArray[np.float64],
+    multiplier: NDArray[Any],
+    grid: Grid,
 ) -> IntegerLayer:
     """Round the bias, real values (out,), and add the half step."""
-    half = 2.0 ** (how.shift - 1) / how.multiplier if how.shift else 0.0
-    real_bias = bias / how.accumulator_scale + half
+    unbiased = IntegerLayer(
+        levels=cast("NDArray[np.int8]", frozen_array(levels, np.int8)),
+        bias=cast("NDArray[np.int32]", frozen_array(np.zeros(len(bias)), np.int32)),
+        multiplier=cast("NDArray[np.int64]", frozen_array(multiplier, np.int64)),
+        shift=grid.shift,
+        scale=grid.scale,
+        dtype=grid.dtype,
+        low=grid.low,
+        high=grid.high,
+        input_shift=grid.input_shift,
+    )
+    real_bias = bias / unbiased.accumulator_scale + unbiased.half_step
     largest = float(np.abs(real_bias).max())
     if largest >= 1 << 31:
         raise ModelError(
-            f"layer {place.number}: a bias of {largest:.3g} steps does not fit 32 bits; "
+            f"layer {number}: a bias of {largest:.3g} steps does not fit 32 bits; "
             "its weights are too small beside it"
         )
-    return IntegerLayer(
-        levels=cast("NDArray[np.int8]", frozen_array(levels, np.int8)),
-        bias=cast("NDArray[np.int32]", frozen_array(np.rint(real_bias), np.int32)),
-        multiplier=cast("NDArray[np.int64]", frozen_array(how.multiplier, np.int64)),
-        shift=how.shift,
-        scale=how.scale,
-        dtype=str(place.dtype),
-        low=place.low,
-        high=place.dtype.high,
-        real_bias=real_bias,
-        input_shift=how.input_shift,
-    )
+    rounded = cast("NDArray[np.int32]", frozen_array(np.rint(real_bias), np.int32))
+    return replace(unbiased, bias=rounded)

@@ -57,7 +57,7 @@ def settle(
             settled[-1] = narrowed(settled[-1], integer, values)
             values = np.minimum(values, settled[-1].high)
         settled.append(integer)
-        values = _forward(integer, values)
+        values = _forward(integer, layer.bias, values)
         scale, high = integer.scale, integer.high
     return tuple(settled)
 
@@ -96,17 +96,19 @@ def per_layer(layer: RealLayer, max_weight: int) -> LevelLayer:
 
 
 def fake_quantized(
-    layers: Sequence[IntegerLayer], inputs: NDArray[np.uint8]
+    layers: Sequence[RealLayer | LevelLayer],
+    settled: Sequence[IntegerLayer],
+    inputs: NDArray[np.uint8],
 ) -> NDArray[np.float64]:
     """Logits, float64 (n, classes), of the network in float arithmetic.
 
     Weights are levels * scale and activations are rounded and saturated as on the device; only
-    biases are exact, where the device's are rounded to integers.
+    biases are exact, where the device's are rounded to integers. `settled` is made of `layers`.
     """
     values = inputs.astype(np.float64)
-    for layer in layers:
-        values = _forward(layer, values)
-    return values * layers[-1].scale
+    for layer, integer in zip(layers, settled, strict=True):
+        values = _forward(integer, layer.bias, values)
+    return values * settled[-1].scale
 
 
 def _peak(outputs: NDArray[np.float64], saturated: float) -> float:
@@ -132,10 +134,13 @@ def _outputs(layer: RealLayer | LevelLayer, values: NDArray[np.float64]) -> NDAr
     return (values @ layer.levels.T.astype(np.float64)) * layer.scale + layer.bias
 
 
-def _forward(layer: IntegerLayer, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Steps of a layer's output, given steps of its input; whole numbers."""
+def _forward(
+    layer: IntegerLayer, bias: NDArray[np.float64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Steps of a layer's output, given its real bias and steps of its input; whole numbers."""
     sums = values @ layer.levels.T.astype(np.float64)
-    accumulators = sums * 2.0**layer.input_shift + layer.real_bias
+    exact_bias = bias / layer.accumulator_scale + layer.half_step
+    accumulators = sums * 2.0**layer.input_shift + exact_bias
     steps: NDArray[np.float64] = np.floor(accumulators * layer.factor)
     return np.clip(steps, layer.low, layer.high)
 

@@ -107,7 +107,7 @@ def test_integers_follow_the_fake_quantized_and_the_float_network(kind: str) -> 
         integers = settle(layers, counts(seed, 500), settings)
         graph = build_graph("tiny", integers, settings)
         inputs = counts(seed, 500)
-        fake = fake_quantized(integers, inputs)
+        fake = fake_quantized(layers, integers, inputs)
         found = reference.run(graph, inputs)["logits"] * integers[-1].scale
         assert np.abs(found - fake).mean() < 0.01 * np.abs(fake).mean()
         exact = float_logits(layers, inputs, settings)
@@ -244,7 +244,8 @@ def test_the_trained_network_and_its_integers_agree() -> None:
             network.train()(torch.tensor(inputs, dtype=torch.float32))
             wanted = network.eval()(torch.tensor(inputs, dtype=torch.float32)).numpy()
         settings = Settings(input_scale=0.5)
-        fake = fake_quantized(settle(layers_of(network), inputs, settings), inputs)
+        layers = layers_of(network)
+        fake = fake_quantized(layers, settle(layers, inputs, settings), inputs)
         assert np.abs(fake - wanted).mean() < 0.02 * np.abs(wanted).mean()
 
 
