@@ -153,7 +153,7 @@ def emitter(
     return register
 
 
-def encodings_of(isa: str, op: type[Node]) -> list[str]:
+def encodings_of(isa: str, op: type[object]) -> list[str]:
     """Names of the encodings that an ISA has kernels for, of an op with weights."""
     _load(isa)
     return sorted(e for i, o, e in _EMITTERS if (i, o) == (isa, op) and e is not None)
