@@ -27,15 +27,19 @@ MAX_FILE = 16 << 20
 MAX_ENTRY = 4 << 20
 MAX_ENTRIES = 64
 _ENCRYPTED = 0x1
+_SMALLEST = 9
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
-    """What an array must be: dtype (`S` for bytes of any length), exact shape, range of values."""
+    """What an array must be: dtype (`S` for bytes of any length), shape, range of values.
+
+    shape: the exact one, or several of which one is right.
+    """
 
     dtype: str
-    shape: tuple[int, ...] = ()
+    shape: tuple[int, ...] | tuple[tuple[int, ...], ...] = ()
     low: float | None = None
     high: float | None = None
 
@@ -44,7 +48,7 @@ class ArraySpec:
         right = dtype.kind == "S" if self.dtype == "S" else dtype == np.dtype(self.dtype)
         if not right:
             return f"has dtype {dtype}, expected {'bytes' if self.dtype == 'S' else self.dtype}"
-        if shape != self.shape:
+        if shape != self.shape and shape not in self.shape:
             return f"has shape {shape}, expected {self.shape}"
         return None
 
@@ -155,15 +159,20 @@ def expect_only(file: ArrayFile, names: Collection[str]) -> None:
         )
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write an .npz; the same arrays give the same bytes. An existing file is replaced at once."""
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, deflate: bool = False) -> None:
+    """Write an .npz; the same arrays give the same bytes. An existing file is replaced at once.
+
+    deflate: pack the arrays; the bytes then depend on zlib's version, too.
+    """
+    method = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with zipfile.ZipFile(partial, "w") as archive:
             for name, array in arrays.items():
                 # An entry made from bytes, with a fixed date: its header depends on nothing else,
                 # not even on Python's version, as that of np.savez does.
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy", _NO_DATE), _npy(array))
+                info = zipfile.ZipInfo(f"{name}.npy", _NO_DATE)
+                archive.writestr(info, _npy(array), method, _SMALLEST if deflate else None)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

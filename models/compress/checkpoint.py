@@ -1,10 +1,10 @@
-"""A recipe's checkpoint: float and integer parameters, recipe and accuracies in plain arrays."""
+"""A recipe's checkpoint: float and integer layers, recipe and accuracies in plain arrays."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -13,34 +13,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.dtypes import DTYPES
 from kernels.ir import Graph
-from kernels.quant import MAX_MULTIPLIER, MAX_SHIFT
-from models.errors import ModelFileError
-from models.export import IntegerLayer, Settings, build_graph
+from kernels.quant import MAX_MULTIPLIER
+from models.compress import about
+from models.compress.about import About
+from models.export import Grid, IntegerLayer, LevelLayer, RealLayer, Settings, build_graph
 from models.files import ArrayFile, ArraySpec, expect_only, refusing, write_arrays
 
 SUFFIX = ".npz"
-MAX_LAYERS = 6
-MAX_UNITS = 4096
-Parameters = tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
-"""Per layer the weights, float32 (out, in), and the bias, float32 (out,)."""
+_ABOUT = "about"
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """All that a training leaves behind.
 
-    recipe: its description, see `Recipe.describe`. protocol: the task's. parameters: the float
-    network's; where training quantized the weights, these are levels * scale. accuracies: shares in
-    [0, 1] of the validation examples, by what each is of.
+    recipe: its description, see `Recipe.describe`. protocol: the task's. real: the float network's
+    layers; levels and scales where training quantized the weights. layers: as the device computes
+    them. accuracies: shares in [0, 1] of the validation examples, by what each is of.
     """
 
     seed: int
     recipe: Mapping[str, Any]
     protocol: str
     settings: Settings
-    parameters: Parameters
+    real: tuple[RealLayer | LevelLayer, ...]
     layers: tuple[IntegerLayer, ...]
     accuracies: Mapping[str, float]
 
@@ -57,96 +54,83 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint; equal checkpoints give equal bytes."""
-    arrays: dict[str, NDArray[Any]] = {
-        "seed": np.array(checkpoint.seed),
-        "sizes_count": np.array(len(checkpoint.sizes)),
-        "sizes": np.array(checkpoint.sizes),
-    }
-    for name in ("recipe", "protocol", "settings", "accuracies"):
-        value = getattr(checkpoint, name)
-        plain = asdict(value) if isinstance(value, Settings) else value
-        arrays[name] = np.array(json.dumps(plain).encode())
-    stored = zip(checkpoint.parameters, checkpoint.layers, strict=True)
-    for number, ((weight, bias), layer) in enumerate(stored, start=1):
+    """Write a checkpoint; equal checkpoints give equal bytes, as long as zlib is the same.
+
+    Weights that are levels times a scale are stored as those. Real ones are single precision.
+    """
+    text = About(
+        checkpoint.seed,
+        checkpoint.sizes,
+        checkpoint.recipe,
+        checkpoint.protocol,
+        checkpoint.settings,
+        checkpoint.accuracies,
+        tuple(layer.grid for layer in checkpoint.layers),
+    )
+    arrays: dict[str, NDArray[Any]] = {_ABOUT: np.array(json.dumps(asdict(text)).encode())}
+    pairs = zip(checkpoint.real, checkpoint.layers, strict=True)
+    for number, (real, integer) in enumerate(pairs, start=1):
         prefix = f"fc{number}_"
-        arrays[prefix + "float_weight"] = weight
-        arrays[prefix + "float_bias"] = bias
-        arrays[prefix + "channels"] = np.array(len(layer.multiplier))
-        for field in fields(IntegerLayer):
-            value = getattr(layer, field.name)
-            arrays[prefix + field.name] = np.array(
-                value.encode() if field.name == "dtype" else value
-            )
-    write_arrays(path, arrays)
+        if isinstance(real, RealLayer):
+            arrays[prefix + "weight"] = real.weights.astype(np.float32)
+        else:
+            arrays[prefix + "weight_scale"] = real.scale
+        arrays[prefix + "real_bias"] = real.bias
+        arrays[prefix + "levels"] = integer.levels
+        arrays[prefix + "bias"] = integer.bias
+        arrays[prefix + "multiplier"] = integer.multiplier
+    write_arrays(path, arrays, deflate=True)
 
 
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint; ModelFileError where anything is not as `save` writes it."""
     with ArrayFile(path) as file:
-        count = file.read("sizes_count", ArraySpec("int64", (), 2, MAX_LAYERS + 1)).item()
-        sizes = file.read("sizes", ArraySpec("int64", (count,), 1, MAX_UNITS)).tolist()
-        head = {
-            name: _json(file, name) for name in ("recipe", "protocol", "settings", "accuracies")
-        }
-        seed = file.read("seed", ArraySpec("int64", low=0)).item()
-        known = ["seed", "sizes_count", "sizes", *head]
-        read = [_layer(file, n, *pair) for n, pair in enumerate(pairwise(sizes), start=1)]
-        expect_only(file, known + [name for _, _, names in read for name in names])
-    with refusing(path, None, "expected a recipe's checkpoint"):
-        checkpoint = Checkpoint(
-            seed=seed,
-            recipe=dict(head["recipe"]),
-            protocol=str(head["protocol"]),
-            settings=Settings(**head["settings"]),
-            parameters=tuple(parameters for parameters, _, _ in read),
-            layers=tuple(layer for _, layer, _ in read),
-            accuracies={str(name): float(v) for name, v in head["accuracies"].items()},
-        )
+        stored = file.read(_ABOUT, ArraySpec("S")).item()
+        with refusing(path, _ABOUT, "expected a recipe's description"):
+            text = about.parse(json.loads(stored))
+        shapes = zip(pairwise(text.sizes), text.grids, strict=True)
+        read = [_layer(file, n, *shape, grid) for n, (shape, grid) in enumerate(shapes, start=1)]
+        expect_only(file, [_ABOUT, *(name for _, _, names in read for name in names)])
+    checkpoint = Checkpoint(
+        seed=text.seed,
+        recipe=text.recipe,
+        protocol=text.protocol,
+        settings=text.settings,
+        real=tuple(real for real, _, _ in read),
+        layers=tuple(integer for _, integer, _ in read),
+        accuracies=text.accuracies,
+    )
+    with refusing(path, None, "expected integers that make a graph"):
         checkpoint.graph  # noqa: B018 - builds and verifies it
     return checkpoint
 
 
-def _json(file: ArrayFile, name: str) -> Any:
-    stored = file.read(name, ArraySpec("S"))
-    with refusing(file.path, name, "expected JSON"):
-        return json.loads(stored.item())
-
-
 def _layer(
-    file: ArrayFile, number: int, inputs: int, outputs: int
-) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], IntegerLayer, list[str]]:
-    """Float parameters, integers, and the names of the arrays read."""
-    prefix = f"fc{number}_"
-    channels = file.read(prefix + "channels", ArraySpec("int64", (), 1, outputs)).item()
-    limit = 1 << 15
+    file: ArrayFile, number: int, inputs: int, outputs: int, grid: Grid
+) -> tuple[RealLayer | LevelLayer, IntegerLayer, list[str]]:
+    """The float layer, its integers, and the names of the arrays read."""
+    prefix, scale = f"fc{number}_", f"fc{number}_weight_scale"
+    leveled = scale in file.names
     specs = {
-        "float_weight": ArraySpec("float32", (outputs, inputs)),
-        "float_bias": ArraySpec("float32", (outputs,)),
+        "real_bias": ArraySpec("float64", (outputs,)),
         "levels": ArraySpec("int8", (outputs, inputs)),
         "bias": ArraySpec("int32", (outputs,)),
-        "multiplier": ArraySpec("int64", (channels,), 1, MAX_MULTIPLIER),
-        "shift": ArraySpec("int64", (), 0, MAX_SHIFT),
-        "scale": ArraySpec("float64", (), 1e-30, 1e30),
-        "dtype": ArraySpec("S"),
-        "low": ArraySpec("int64", (), -limit, 0),
-        "high": ArraySpec("int64", (), 0, limit - 1),
-        "input_shift": ArraySpec("int64", (), 0, 8),
+        "multiplier": ArraySpec("int64", ((outputs,), (1,)), 1, MAX_MULTIPLIER),
     }
+    if leveled:
+        specs["weight_scale"] = ArraySpec("float64", ((outputs,), (1,)), 1e-30, 1e30)
+    else:
+        specs["weight"] = ArraySpec("float32", (outputs, inputs))
     found = {name: file.read(prefix + name, spec) for name, spec in specs.items()}
-    dtype = found["dtype"].item().decode("ascii", "replace")
-    if dtype not in DTYPES:
-        raise ModelFileError(file.path, prefix + "dtype", f"is none of {', '.join(DTYPES)}")
-    layer = IntegerLayer(
+    real = (
+        LevelLayer(found["levels"], found["weight_scale"], found["real_bias"])
+        if leveled
+        else RealLayer(found["weight"].astype(np.float64), found["real_bias"])
+    )
+    integer = IntegerLayer(
         levels=found["levels"],
         bias=found["bias"],
         multiplier=found["multiplier"],
-        shift=found["shift"].item(),
-        scale=found["scale"].item(),
-        dtype=dtype,
-        low=found["low"].item(),
-        high=found["high"].item(),
-        input_shift=found["input_shift"].item(),
+        **asdict(grid),
     )
-    names = [prefix + name for name in (*specs, "channels")]
-    return (found["float_weight"], found["float_bias"]), layer, names
+    return real, integer, [prefix + name for name in specs]

@@ -1,32 +1,32 @@
-"""From a trained network to layers that can be settled, and to plain float parameters."""
+"""From a trained network to float layers, and to those that can be settled."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from models.compress.layer import folded
 from models.compress.methods import PostTraining
 from models.compress.network import Network
 from models.errors import ModelError
 from models.export import LevelLayer, RealLayer, per_layer
 
-Parameters = tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
-"""Per layer the weights, float32 (out, in), and the bias, float32 (out,)."""
 
-
-def parameters_of(network: Network) -> Parameters:
+def float_layers(network: Network) -> tuple[RealLayer | LevelLayer, ...]:
     """What a float network needs to give the same logits, normalization folded.
 
-    Where weights are quantized, these are levels * scale.
+    Where training quantized the weights, levels and scales. Raises ModelError for parameters that
+    are NaN or infinite.
     """
-    found = []
-    for layer in network.stack:
-        gain, bias = folded(layer)
-        weight = layer.used_weight().detach().double() * gain[:, None]
-        found.append((weight.float().numpy(), bias.float().numpy()))
-    return tuple(found)
+    for name, parameter in network.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise ModelError(f"{name} holds NaN or infinity; train again")
+    if network.quantized:
+        return tuple(layer.leveled() for layer in network.stack)
+    return tuple(
+        RealLayer(
+            layer.used_weight().detach().double().numpy(), layer.bias.detach().double().numpy()
+        )
+        for layer in network.stack
+    )
 
 
 def layers_of(
@@ -38,17 +38,11 @@ def layers_of(
     to int8 with a scale per row unless `post_training` says otherwise. Raises ModelError for
     parameters that are NaN or infinite.
     """
-    for name, parameter in network.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise ModelError(f"{name} holds NaN or infinity; train again")
-    if network.quantized:
-        return tuple(layer.leveled() for layer in network.stack)
     how = post_training or PostTraining()
-    real = [
-        RealLayer(weight.astype(np.float64), bias.astype(np.float64))
-        for weight, bias in parameters_of(network)
-    ]
-    return tuple(real if how.per_row else (per_layer(layer, max_weight(how)) for layer in real))
+    return tuple(
+        layer if isinstance(layer, LevelLayer) or how.per_row else per_layer(layer, max_weight(how))
+        for layer in float_layers(network)
+    )
 
 
 def max_weight(how: PostTraining) -> int:

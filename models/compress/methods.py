@@ -1,4 +1,4 @@
-"""The methods' hyperparameters. Each record says what it does; `apply` does it to a shop.
+"""The methods' hyperparameters. Each record says what it does; `apply` does it in a workshop.
 
 Records are plain data, so that recipes can be listed without importing torch.
 """

@@ -14,19 +14,28 @@ import torch
 from numpy.typing import NDArray
 
 from models.compress import checkpoint
-from models.compress.checkpoint import Checkpoint, Parameters
-from models.compress.export import layers_of, max_weight, parameters_of
+from models.compress.checkpoint import Checkpoint
+from models.compress.export import float_layers, layers_of, max_weight
 from models.compress.journal import Journal
 from models.compress.methods import PostTraining
 from models.compress.network import Network
 from models.compress.recipe import Recipe
 from models.compress.session import Session, one_thread
-from models.export import IntegerLayer, Settings, build_graph, fake_quantized, settle
+from models.export import (
+    IntegerLayer,
+    LevelLayer,
+    RealLayer,
+    Settings,
+    build_graph,
+    fake_quantized,
+    settle,
+)
 from models.model import accuracy, predict
 from models.task import Examples, Task
 from models.training import Progress, TrainingReport
 
 STATE_SUFFIX = ".state"
+Layers = Sequence[RealLayer | LevelLayer]
 
 
 def train(recipe: Recipe, task: Task, seed: int, out: Path, progress: Progress) -> TrainingReport:
@@ -43,10 +52,10 @@ def train(recipe: Recipe, task: Task, seed: int, out: Path, progress: Progress) 
     settings = recipe.settings(max_weight(session.post_training or PostTraining()))
     with one_thread():
         exported = export(network, session.post_training, task, settings)
-        parameters = parameters_of(network)
-        accuracies = measure(task, parameters, exported, settings)
+        real = float_layers(network)
+        accuracies = measure(task, real, exported, settings)
     result = Checkpoint(
-        seed, recipe.describe(), task.protocol, settings, parameters, exported.layers, accuracies
+        seed, recipe.describe(), task.protocol, settings, real, exported.layers, accuracies
     )
     checkpoint.save(result, out)
     journal.remove()
@@ -87,16 +96,14 @@ def network_logits(network: Network, inputs: NDArray[np.uint8]) -> NDArray[np.fl
     return logits
 
 
-def measure(
-    task: Task, parameters: Parameters, exported: Exported, settings: Settings
-) -> dict[str, float]:
+def measure(task: Task, real: Layers, exported: Exported, settings: Settings) -> dict[str, float]:
     """Accuracies on the validation examples: float, fake-quantized and integer."""
     examples = task.validation
     graph = build_graph("measured", exported.layers, settings)
     fake = exported.fake_quantized(examples.inputs).argmax(axis=1)
     return {
         f"float PyTorch, {len(examples.labels):,} examples, {task.protocol}": float_accuracy(
-            parameters, settings.input_scale, examples
+            real, settings.input_scale, examples
         ),
         "fake-quantized, the same examples": accuracy(fake, examples.labels),
         "integer graph, the same examples": accuracy(
@@ -105,15 +112,25 @@ def measure(
     }
 
 
-def float_accuracy(parameters: Parameters, input_scale: float, examples: Examples) -> float:
+def float_accuracy(layers: Layers, input_scale: float, examples: Examples) -> float:
     """The share of examples that a float perceptron with ReLU gets right, in PyTorch."""
-    values = torch.tensor(examples.inputs, dtype=torch.float32) * input_scale
-    for number, (weight, bias) in enumerate(parameters, start=1):
-        # Copies, since arrays read from files are read-only.
-        values = torch.nn.functional.linear(values, torch.tensor(weight), torch.tensor(bias))
-        if number < len(parameters):
+    return accuracy(
+        float_logits(layers, input_scale, examples.inputs).argmax(axis=1), examples.labels
+    )
+
+
+def float_logits(
+    layers: Layers, input_scale: float, inputs: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Logits, float32 (n, classes), of a perceptron with ReLU, in PyTorch."""
+    values = torch.tensor(inputs, dtype=torch.float32) * input_scale
+    for number, layer in enumerate(layers, start=1):
+        weight, bias = torch.tensor(layer.weights).float(), torch.tensor(layer.bias).float()
+        values = torch.nn.functional.linear(values, weight, bias)
+        if number < len(layers):
             values = torch.relu(values)
-    return accuracy(values.numpy().argmax(axis=1), examples.labels)
+    logits: NDArray[np.float32] = values.numpy()
+    return logits
 
 
 def fingerprint(recipe: Recipe, task: Task, seed: int) -> str:

@@ -37,6 +37,11 @@ class LevelLayer:
     scale: NDArray[np.float64]
     bias: NDArray[np.float64]
 
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Levels * scale, (out, in)."""
+        return self.levels * self.scale[:, None]
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:

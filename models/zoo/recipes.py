@@ -35,7 +35,7 @@ def _model(stored: checkpoint.Checkpoint, task: Task) -> Model:
     def reference_accuracy() -> float:
         from models.compress import trainer  # noqa: PLC0415 - imports torch
 
-        return trainer.float_accuracy(stored.parameters, stored.settings.input_scale, examples)
+        return trainer.float_accuracy(stored.real, stored.settings.input_scale, examples)
 
     sizes = "-".join(str(size) for size in stored.sizes)
     return Model(

@@ -212,11 +212,13 @@ def test_a_checkpoint_survives_saving(task: Task, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "value", "problem"),
     [
-        ("float_weight", np.full((10, 12), np.nan, np.float32), "holds NaN"),
-        ("levels", np.zeros((9, 12), np.int8), r"shape \(9, 12\), expected \(10, 12\)"),
-        ("multiplier", np.zeros(10, np.int64), r"expected \[1, 65535\]"),
-        ("dtype", np.array(b"float"), "none of uint8, int8, int16"),
-        ("high", np.array(300), "outside uint8"),
+        ("fc1_weight", np.full((10, 12), np.nan, np.float32), "holds NaN"),
+        ("fc1_levels", np.zeros((9, 12), np.int8), r"shape \(9, 12\), expected \(10, 12\)"),
+        ("fc1_multiplier", np.zeros(10, np.int64), r"expected \[1, 65535\]"),
+        ("fc1_multiplier", np.ones(9, np.int64), r"shape \(9,\), expected \(\(10,\), \(1,\)\)"),
+        ("fc4_levels", np.zeros((9, 12), np.int8), "fc4_levels.* is unknown"),
+        ("about", np.array(b"["), "expected a recipe's description"),
+        ("about", np.array(b"[" * 100_000), "expected a recipe's description"),
     ],
 )
 def test_spoiled_checkpoints_are_refused(
@@ -225,10 +227,49 @@ def test_spoiled_checkpoints_are_refused(
     path = tmp_path / "net.npz"
     trainer.train(recipe("float"), task, 0, path, lambda _: None)
     with np.load(path) as stored:
-        arrays = {**stored, f"fc1_{array}": value}
+        arrays = {**stored, array: value}
     np.savez(path, allow_pickle=True, **arrays)
     with pytest.raises(ModelFileError, match=problem):
         checkpoint.load(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "problem"),
+    [
+        (("grids", 0, "dtype"), "float", "dtype is none of uint8, int8, int16"),
+        (("grids", 0, "high"), 300, "outside uint8"),
+        (("grids", 0, "high"), True, "high is no integer"),
+        (("grids", 0, "shift"), 99, r"shift is no integer in \[0, 31\]"),
+        (("grids", 1, "scale"), float("nan"), "scale is no number"),
+        (("grids",), [], "grids is no list of 3 to 3"),
+        (("sizes",), [12, 10, 8], "grids is no list of 2 to 2"),
+        (("sizes", 1), 10**9, r"a size is no integer in \[1, 4096\]"),
+        (("seed",), -1, "seed is no integer"),
+        (("recipe",), {"name": "x"}, "title is no line"),
+        (("recipe", "name"), "a\nb", "name is no line"),
+        (("settings", "activations"), "int8", "none of uint8, int16"),
+        (("settings", "input_high"), 1e300, "input_high is no integer"),
+        (("accuracies",), {"x": 2}, r"an accuracy is no number in \[0, 1\]"),
+        (("protocol",), "", "protocol is no line of 1 to 200"),
+        (("more",), 1, "not exactly the fields seed, "),
+    ],
+)
+def test_spoiled_descriptions_are_refused(
+    task: Task, tmp_path: Path, place: tuple[str | int, ...], value: object, problem: str
+) -> None:
+    path = tmp_path / "net.npz"
+    trainer.train(recipe("float"), task, 0, path, lambda _: None)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    about = json.loads(arrays["about"].item())
+    inner = about
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = value
+    np.savez(path, allow_pickle=True, **arrays | {"about": np.array(json.dumps(about).encode())})
+    with pytest.raises(ModelFileError, match=problem) as refused:
+        checkpoint.load(path)
+    assert "\n" not in str(refused.value)
 
 
 def test_recipes_are_found_and_describe_themselves() -> None:
