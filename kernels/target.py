@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import import_module
 
 from kernels.errors import Unsupported
@@ -24,6 +25,18 @@ class Region:
         return self.origin + self.size
 
 
+class Interrupts(StrEnum):
+    """What happens to interrupts while kernels run.
+
+    An interrupt pushes onto the stack, so kernels that make the stack pointer a data pointer need
+    a while without them.
+    """
+
+    OFF = "off"  # nothing raises any, or the program's start turned them off
+    MASKED = "masked"  # a kernel may turn them off, and on again when it is done
+    SERVED = "served"  # at any moment: the stack pointer stays a stack pointer
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A device as a program finds it, with what its system reserves already taken away.
@@ -33,6 +46,7 @@ class Target:
     and the arena right below `stack_reserve` bytes for the stack.
     source: where clock, memories and reserved parts are documented. enter, leave: instructions
     around the program that its system asks for. m1_wait: wait states of each M1 cycle (Z80).
+    interrupts: whether kernels may borrow the stack pointer (Z80).
     """
 
     name: str
@@ -50,6 +64,7 @@ class Target:
     enter: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
     m1_wait: int = 0
+    interrupts: Interrupts = Interrupts.SERVED
 
     @property
     def unified(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernels.target import Region, Target
+from kernels.target import Interrupts, Region, Target
 
 
 def _z80(
@@ -15,6 +15,7 @@ def _z80(
     enter: tuple[str, ...] = (),
     leave: tuple[str, ...] = ("ret",),
     m1_wait: int = 0,
+    interrupts: Interrupts = Interrupts.MASKED,
 ) -> Target:
     return Target(
         name=name,
@@ -32,6 +33,7 @@ def _z80(
         enter=enter,
         leave=leave,
         m1_wait=m1_wait,
+        interrupts=interrupts,
     )
 
 
@@ -43,6 +45,15 @@ CPM = _z80(
     source="CP/M 2.2 Alteration Guide; a 64 KB system whose BDOS and BIOS take 6.75 KB",
 )
 
+CPM_EI = _z80(
+    "cpm-ei",
+    "CP/M 2.2 as cpm, whose interrupts are served while the network runs",
+    CPM.clock_hz,
+    CPM.code,
+    source=CPM.source,
+    interrupts=Interrupts.SERVED,
+)
+
 SPECTRUM = _z80(
     "spectrum",
     "ZX Spectrum 48K, uncontended memory, below the user-defined graphics",
@@ -52,6 +63,7 @@ SPECTRUM = _z80(
     # The ROM's interrupt routine needs IY, and BASIC HL' as well.
     enter=("di",),
     leave=("ld iy,0x5c3a", "exx", "ld hl,0x2758", "exx", "ei", "ret"),
+    interrupts=Interrupts.OFF,
 )
 
 MSX = _z80(
@@ -70,4 +82,5 @@ BARE = _z80(
     Region(0, 0x10000),
     source="Zilog UM0080; Z80A",
     leave=("halt",),
+    interrupts=Interrupts.OFF,
 )
