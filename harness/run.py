@@ -114,4 +114,5 @@ class Runner:
 
     def _layer_cycles(self, result: CallResult) -> dict[str, int]:
         steps = zip(result.marks, result.marks[1:], strict=False)
-        return {self._starts[now.pc]: then.cycle - now.cycle for now, then in steps}
+        cycles = dict.fromkeys((node.name for node in self.program.graph.nodes), 0)
+        return cycles | {self._starts[now.pc]: then.cycle - now.cycle for now, then in steps}

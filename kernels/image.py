@@ -35,7 +35,8 @@ class Part:
 class Buffer:
     """Bytes of SRAM: a tensor, or a layer's scratch. Lives from step `first` to step `last`.
 
-    A step is a layer's place in the graph; the graph's input is written before step 0.
+    A step is a layer's place in the graph; the graph's input is written before step 0. aliases:
+    other tensors that lie in the same bytes.
     """
 
     symbol: str
@@ -43,6 +44,7 @@ class Buffer:
     align: int
     first: int
     last: int
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,9 @@ class Program:
 
     @property
     def layer_starts(self) -> dict[str, int]:
-        """Code address of each layer's first instruction, in order."""
+        """Code address of each layer's first instruction, in order; of those that have code."""
         inline = {p.layer: p.address for p in self.image.parts if p.name == p.layer}
-        return {node.name: inline[node.name] for node in self.graph.nodes}
+        return {n.name: inline[n.name] for n in self.graph.nodes if n.name in inline}
 
     @property
     def end(self) -> int:

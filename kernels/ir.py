@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -61,6 +62,19 @@ class Tensor:
         return self.bounds or Range(self.dtype.low, self.dtype.high)
 
 
+class Sharing(StrEnum):
+    """Whether an op's output may lie where an input lies.
+
+    IN_PLACE: each element is written after the input's element at its place was read for the last
+    time, so an input of the same size that nothing reads later may be overwritten. VIEW: the output
+    is the input, under another name and shape; no code is written.
+    """
+
+    NONE = "none"
+    IN_PLACE = "in place"
+    VIEW = "view"
+
+
 class Node(Protocol):
     """What every op's record offers."""
 
@@ -75,6 +89,10 @@ class Node(Protocol):
     @property
     def output(self) -> Tensor:
         """The tensor written."""
+
+    @property
+    def sharing(self) -> Sharing:
+        """Whether the output may lie where an input lies."""
 
     @property
     def macs(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.dtypes import UINT8
-from kernels.ir import Range, Tensor
+from kernels.ir import Range, Sharing, Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +20,7 @@ class Argmax:
     input: Tensor
     output: Tensor
 
+    sharing = Sharing.NONE
     macs = 0
     nnz = 0
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.ir import Range, Tensor
+from kernels.ir import Range, Sharing, Tensor
 from kernels.ops.accumulating import Accumulating, Bounds
 from kernels.quant import Requantization
 
@@ -32,6 +32,8 @@ class MatrixProduct(Accumulating):
     requantization: Requantization
     input_shift: int = 0
     wrap: int | None = None
+
+    sharing = Sharing.NONE
 
     @property
     def matrix(self) -> NDArray[np.int8]:

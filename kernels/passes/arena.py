@@ -29,9 +29,10 @@ def plan_arena(buffers: Sequence[Buffer], origin: int = 0) -> Arena:
         placed.append((buffer, _lowest_gap(buffer, rivals, origin)))
     offsets: dict[str, int] = {}
     for buffer, offset in placed:
-        if buffer.symbol in offsets:
-            raise CompilerError(f"two buffers are called {buffer.symbol}: rename a layer or tensor")
-        offsets[buffer.symbol] = offset
+        for symbol in (buffer.symbol, *buffer.aliases):
+            if symbol in offsets:
+                raise CompilerError(f"two buffers are called {symbol}: rename a layer or tensor")
+            offsets[symbol] = offset
     return Arena(offsets, max((offset + buffer.size for buffer, offset in placed), default=0))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kernels.emit import Job, Shared, find_emitter, tensor_symbol
+from kernels.emit import Job, Shared, find_emitter
 from kernels.image import Buffer
 from kernels.ir import Graph
 from kernels.isa import Isa
+from kernels.passes.sharing import tensor_buffers
 from kernels.plan import Plan
 from kernels.target import Target
 
@@ -52,24 +53,10 @@ def emit_layers(
 
 def lifetimes(graph: Graph, emission: Emission) -> list[Buffer]:
     """Every tensor and scratch with the layers during which it must keep its bytes."""
-    end = len(graph.nodes)
-    written = {graph.input.name: -1} | {n.output.name: i for i, n in enumerate(graph.nodes)}
-    read = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
-    read |= dict.fromkeys(graph.outputs, end)
     formed = {job.node.output.name: job.buffer for job in emission.jobs if job.buffer}
-    tensors = [
-        Buffer(
-            tensor_symbol(tensor),
-            formed[name].size if name in formed else tensor.size,
-            align=formed[name].align if name in formed else 1,
-            first=written[name],
-            last=read.get(name, written[name]),
-        )
-        for name, tensor in graph.tensors.items()
-    ]
     scratches = [
         Buffer(scratch.symbol, scratch.size, scratch.align, step, step)
         for step, job in enumerate(emission.jobs)
         for scratch in job.scratches
     ]
-    return tensors + scratches
+    return tensor_buffers(graph, formed) + scratches

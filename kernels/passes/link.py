@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from kernels.errors import CompilerError
-from kernels.image import Image
+from kernels.image import Image, Kind
 from kernels.passes.layout import Piece
 from kernels.target import Target
 from kernels.toolchain import assemble
@@ -44,7 +44,7 @@ def source(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]
         lines.append(f"\n; {piece.part.name}: {piece.part.size} bytes\n{_marker(number)}:")
         if piece.start != piece.part.address:
             lines.append(f"        .org {piece.start:#x}")
-        if first and piece.part.layer is not None:
+        if first and piece.part.kind is Kind.CODE:
             lines.append("infer:")
             first = False
         lines.append(piece.text.text())
