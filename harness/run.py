@@ -76,7 +76,7 @@ class Runner:
         """
         (x,) = check_inputs(self.program.graph, np.asarray(x)[np.newaxis])
         source = self.program.tensors[self.program.graph.input.name]
-        self.emulator.write(source.address, x.astype(source.dtype.numpy).tobytes())
+        self.emulator.write(source.address, source.dtype.pack(x))
         result = self.emulator.call(
             self.program.entry,
             limit=self.limit,
@@ -107,9 +107,9 @@ class Runner:
         outputs = {}
         for name in self.program.graph.outputs:
             where = self.program.tensors[name]
-            data = self.emulator.read(where.address, where.dtype.size * int(np.prod(where.shape)))
-            values = np.frombuffer(data, where.dtype.numpy).astype(np.int64)
-            outputs[name] = values.reshape(where.shape)
+            count = int(np.prod(where.shape))
+            data = self.emulator.read(where.address, where.dtype.bytes_for(count))
+            outputs[name] = where.dtype.unpack(data, count).reshape(where.shape)
         return outputs
 
     def _layer_cycles(self, result: CallResult) -> dict[str, int]:

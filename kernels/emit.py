@@ -8,7 +8,7 @@ nothing of registers (but on AVR that r1 need not be zero).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -121,18 +121,24 @@ def little_endian(value: int, size: int) -> list[int]:
 
 
 Write = Callable[[Job], None]
+Key = tuple[str, type[Node], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Emitter:
-    """What writes an op. reads, writes: forms besides dense, the most wanted first."""
+    """What writes an op.
+
+    reads, writes: forms besides dense, the most wanted first. reads_packed, writes_packed: whether
+    it can do with tensors of packed elements.
+    """
 
     write: Write
-    reads: tuple[Form, ...]
-    writes: tuple[Form, ...]
+    reads: tuple[Form, ...] = ()
+    writes: tuple[Form, ...] = ()
+    reads_packed: bool = False
+    writes_packed: bool = False
 
 
-Key = tuple[str, type[Node], str | None]
 _EMITTERS: dict[Key, Emitter] = {}
 
 
@@ -143,32 +149,44 @@ def emitter(
     *,
     reads: tuple[Form, ...] = (),
     writes: tuple[Form, ...] = (),
+    reads_packed: bool = False,
+    writes_packed: bool = False,
 ) -> Callable[[Write], Write]:
     """Register the function below as what writes an op, with an encoding, for an ISA."""
 
     def register(function: Write) -> Write:
-        _EMITTERS[isa, op, encoding] = Emitter(function, reads, writes)
+        found = Emitter(function, reads, writes, reads_packed, writes_packed)
+        _EMITTERS[isa, op, encoding] = found
         return function
 
     return register
 
 
-def encodings_of(isa: str, op: type[object]) -> list[str]:
-    """Names of the encodings that an ISA has kernels for, of an op with weights."""
+def kernels_for(isa: str, op: type[object]) -> dict[str | None, Emitter]:
+    """The kernels that an ISA has for an op, by encoding; None for an op without weights."""
     _load(isa)
-    return sorted(e for i, o, e in _EMITTERS if (i, o) == (isa, op) and e is not None)
+    return {
+        encoding: kernel for (i, o, encoding), kernel in _EMITTERS.items() if (i, o) == (isa, op)
+    }
 
 
-def find_emitter(isa: str, node: Node, choice: Choice | None) -> Emitter:
-    """The emitter for a layer; Unsupported says which encodings there are for its op."""
-    _load(isa)
+def find_emitter(isa: str, node: Node, choice: Choice | None, inputs: Sequence[Tensor]) -> Emitter:
+    """The emitter for a layer that reads these tensors; Unsupported says why there is none."""
     op, encoding = type(node), choice.encoding if choice else None
-    if (isa, op, encoding) not in _EMITTERS:
+    known = kernels_for(isa, op)
+    if encoding not in known:
         raise Unsupported(
             f"{node.name}: no {isa} kernel for {op.__name__} with encoding {encoding}; "
-            f"there are kernels for: {', '.join(encodings_of(isa, op)) or 'none'}"
+            f"there are kernels for: {', '.join(sorted(map(str, known))) or 'none'}"
         )
-    return _EMITTERS[isa, op, encoding]
+    kernel = known[encoding]
+    what = f"{isa} kernel for {op.__name__}" + (f" with encoding {encoding}" if encoding else "")
+    for tensor in inputs:
+        if tensor.dtype.packed and not kernel.reads_packed:
+            raise Unsupported(f"{node.name}: the {what} does not read {tensor.dtype} tensors")
+    if node.output.dtype.packed and not kernel.writes_packed:
+        raise Unsupported(f"{node.name}: the {what} does not write {node.output.dtype} tensors")
+    return kernel
 
 
 @cache

@@ -54,7 +54,7 @@ class Tensor:
     @property
     def size(self) -> int:
         """Bytes in memory."""
-        return self.count * self.dtype.size
+        return self.dtype.bytes_for(self.count)
 
     @property
     def range(self) -> Range:

@@ -14,6 +14,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.dtypes import DType
 from kernels.errors import Unsupported
 
 
@@ -26,8 +27,14 @@ class Encoding(Protocol):
     NAME: str
     RANK: int
 
-    def problem(self, weights: NDArray[np.int8], accumulator_bits: int) -> str | None:
-        """Why it does not serve a matrix, int8 (out, in), and its accumulators; None if it does."""
+    def problem(
+        self, weights: NDArray[np.int8], accumulator_bits: int, source: DType
+    ) -> str | None:
+        """Why it does not serve a matrix, int8 (out, in), its accumulators, and inputs of a type.
+
+        The answer, which continues a sentence that begins with the encoding's name, is None if it
+        does.
+        """
 
 
 @cache
@@ -43,3 +50,22 @@ def find_encoding(name: str) -> Encoding:
     if name not in encodings():
         raise Unsupported(f"unknown encoding {name!r}; known encodings: {', '.join(encodings())}")
     return encodings()[name]
+
+
+def outside(weights: NDArray[np.int8], held: range) -> str | None:
+    """The problem of weights that are not all in a range."""
+    if weights.min() not in held or weights.max() not in held:
+        return f"cannot hold weights of [{weights.min()}, {weights.max()}]"
+    return None
+
+
+def not_binary(weights: NDArray[np.int8]) -> str | None:
+    """The problem of weights that are not all -1 or 1."""
+    if np.any(np.abs(weights.astype(np.int16)) != 1):
+        return f"holds weights of -1 and 1 alone, not {weights[np.abs(weights) != 1][0]}"
+    return None
+
+
+def reads_bytes(source: DType) -> str | None:
+    """The problem of inputs that are packed."""
+    return f"reads inputs of whole bytes, not of {source}" if source.packed else None

@@ -10,14 +10,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.dtypes import DType
+from kernels.encodings import reads_bytes
+
 NAME = "dense8"
 RANK = 2
 OFFSET = 128
 
 
-def problem(weights: NDArray[np.int8], accumulator_bits: int) -> str | None:  # noqa: ARG001
+def problem(weights: NDArray[np.int8], accumulator_bits: int, source: DType) -> str | None:  # noqa: ARG001
     """Any int8 matrix, any accumulator."""
-    return None
+    return reads_bytes(source)
 
 
 def encode(weights: NDArray[np.int8]) -> NDArray[np.uint8]:

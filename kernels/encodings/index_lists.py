@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.dtypes import DType
+from kernels.encodings import outside, reads_bytes
+
 NAME = "index-lists"
 RANK = 1
 LARGEST = 2
@@ -42,13 +45,11 @@ class Columns:
         return self.outputs + 1
 
 
-def problem(weights: NDArray[np.int8], accumulator_bits: int) -> str | None:
+def problem(weights: NDArray[np.int8], accumulator_bits: int, source: DType) -> str | None:
     """Weights are in {-2..2}; kernels keep a page of SRAM for each of at most three bytes."""
-    if np.any(np.abs(weights.astype(np.int16)) > LARGEST):
-        return f"cannot hold weights of [{weights.min()}, {weights.max()}]"
     if accumulator_bits > ACCUMULATOR_BITS:
         return f"has accumulators of at most {ACCUMULATOR_BITS} bits"
-    return None
+    return reads_bytes(source) or outside(weights, range(-LARGEST, LARGEST + 1))
 
 
 def encode(weights: NDArray[np.int8]) -> Columns:

@@ -46,7 +46,7 @@ def emit_layers(
             writes=plan.forms.get(node.output.name),
             writer=writers.get(node.inputs[0]),
         )
-        find_emitter(target.isa, node, choice).write(job)
+        find_emitter(target.isa, node, choice, graph.inputs_of(node)).write(job)
         emission.jobs.append(job)
     return emission
 

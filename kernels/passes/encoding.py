@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kernels.choice import Choice, Choices, as_choice
-from kernels.emit import encodings_of
+from kernels.emit import kernels_for
 from kernels.encodings import encodings, find_encoding
 from kernels.errors import Unsupported
 from kernels.ir import Graph, Range
@@ -17,7 +17,8 @@ def choose_encodings(
 ) -> dict[str, Choice]:
     """How every layer that has weights holds them, by the layer's name.
 
-    Raises Unsupported for a layer or an encoding that does not exist, or does not hold the weights.
+    Without a wish a layer gets the first in rank of those that have a kernel for the ISA.
+    Raises Unsupported for a layer or an encoding that does not exist, or does not serve the layer.
     """
     layers = {node.name: node for node in graph.nodes if isinstance(node, MatrixProduct)}
     unknown = sorted(set(wanted) - set(layers))
@@ -29,16 +30,29 @@ def choose_encodings(
     }
 
 
+def encoding_problems(layer: MatrixProduct, isa: str, x: Range) -> dict[str, str | None]:
+    """Why each encoding does not serve a layer whose inputs lie in `x`; None where it does."""
+    bits, source = layer.accumulator_bits(x), layer.input.dtype
+    kernels = kernels_for(isa, type(layer))
+    none = f"has no {isa} kernel for {type(layer).__name__}"
+    return {
+        name: encoding.problem(layer.matrix, bits, source) or (None if name in kernels else none)
+        for name, encoding in encodings().items()
+    }
+
+
 def _choose(layer: MatrixProduct, isa: str, x: Range, wanted: str | Choice | None) -> Choice:
-    bits = layer.accumulator_bits(x)
-    known = encodings_of(isa, type(layer))
-    problems = {name: encodings()[name].problem(layer.matrix, bits) for name in known}
+    problems = encoding_problems(layer, isa, x)
     fitting = [name for name, problem in problems.items() if problem is None]
-    if wanted is None:
-        return Choice(min(fitting, key=lambda name: encodings()[name].RANK))
-    choice = as_choice(wanted)
-    find_encoding(choice.encoding)
-    problem = problems.get(choice.encoding, f"has no {isa} kernel for {type(layer).__name__}")
-    if problem:
-        raise Unsupported(f"{layer.name}: {choice.encoding} {problem}; use {' or '.join(fitting)}")
-    return choice
+    if wanted is not None:
+        choice = as_choice(wanted)
+        find_encoding(choice.encoding)
+        problem = problems[choice.encoding]
+        if problem:
+            instead = f"; use {' or '.join(fitting)}" if fitting else ""
+            raise Unsupported(f"{layer.name}: {choice.encoding} {problem}{instead}")
+        return choice
+    if not fitting:
+        reasons = "; ".join(f"{name} {problem}" for name, problem in problems.items())
+        raise Unsupported(f"{layer.name}: no encoding serves it: {reasons}")
+    return Choice(min(fitting, key=lambda name: encodings()[name].RANK))

@@ -20,7 +20,7 @@ def choose_forms(
             readers.setdefault(name, []).append(node)
 
     def emitter_of(node: Node) -> Emitter:
-        return find_emitter(isa, node, choices.get(node.name))
+        return find_emitter(isa, node, choices.get(node.name), graph.inputs_of(node))
 
     forms = {}
     for writer in graph.nodes:

@@ -8,7 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.run import Run, Runner
 from kernels.compile import compile_graph
-from kernels.dtypes import INT16, UINT8, DType
+from kernels.dtypes import BIT, DTYPES, INT16, UINT8, DType
+from kernels.emit import kernels_for
+from kernels.encodings import encodings, find_encoding
 from kernels.image import Program
 from kernels.ir import Graph, Node, Range, Tensor
 from kernels.ops.argmax import Argmax
@@ -18,6 +20,43 @@ from kernels.reference import run
 from kernels.target import find_target
 
 DENSE8, INDEX_LISTS = "dense8", "index-lists"
+TARGETS = ("uno", "mega", "cpm")
+TINY = (  # the first that an encoding holds
+    [[1, -2, 2], [0, 1, -1]],
+    [[1, -2, 0], [0, 1, -1]],
+    [[1, -1, 0], [0, 1, -1]],
+    [[1, -1, 1], [-1, 1, 1]],
+)
+
+
+def weights_of(encoding: str) -> NDArray[np.int8]:
+    """All weights that an encoding holds."""
+    problem = find_encoding(encoding).problem
+    column = np.arange(-128, 128, dtype=np.int8)[:, np.newaxis, np.newaxis]
+    held = [any(problem(w, 16, dtype) is None for dtype in DTYPES.values()) for w in column]
+    return column[held].ravel()
+
+
+def reads(encoding: str) -> list[DType]:
+    """The input types that an encoding serves."""
+    weights, problem = weights_of(encoding)[:1, np.newaxis], find_encoding(encoding).problem
+    return [dtype for dtype in DTYPES.values() if problem(weights, 16, dtype) is None]
+
+
+def writes(target: str, encoding: str) -> list[DType]:
+    """The output types that a target's kernel for an encoding has."""
+    kernel = kernels_for(find_target(target).isa, Linear)[encoding]
+    return [dtype for dtype in DTYPES.values() if kernel.writes_packed or not dtype.packed]
+
+
+def with_kernels(*targets: str) -> list[tuple[str, str]]:
+    """Each target with each encoding that it has a kernel for."""
+    return [
+        (target, encoding)
+        for target in targets
+        for encoding in encodings()
+        if encoding in kernels_for(find_target(target).isa, Linear)
+    ]
 
 
 def requantization(
@@ -87,13 +126,19 @@ def only_layer(graph: Graph) -> Linear:
     return layer
 
 
-def tiny_graph() -> Graph:
-    """Three inputs, two units with a channel's multiplier each, ReLU, and the argmax."""
-    x = Tensor("x", (3,), UINT8)
+def tiny_graph(encoding: str = INDEX_LISTS) -> Graph:
+    """Three inputs, two units with a channel's multiplier each, ReLU, and the argmax.
+
+    Weights and input are such as the encoding has.
+    """
+    source = UINT8 if UINT8 in reads(encoding) else BIT
+    held = set(weights_of(encoding).tolist())
+    weights = next(matrix for matrix in TINY if held.issuperset(np.ravel(matrix).tolist()))
+    x = Tensor("x", (3,), source)
     how = requantization(
         [3, 200], 9, rounding=Rounding.HALF_UP, zero_point=10, low=10, high=UINT8.high
     )
-    fc = linear("fc", x, [[1, -2, 2], [0, 1, -1]], [100, -100], how, dtype=UINT8)
+    fc = linear("fc", x, weights, [100, -100], how, dtype=UINT8)
     return graph_of(fc, argmax(fc.output), source=x, outputs=("fc_out", "winner"))
 
 

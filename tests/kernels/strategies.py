@@ -9,11 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from builders import DENSE8, INDEX_LISTS, argmax, graph_of, linear, requantization
+from builders import (
+    INDEX_LISTS,
+    argmax,
+    graph_of,
+    linear,
+    reads,
+    requantization,
+    weights_of,
+    writes,
+)
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kernels.dtypes import INT8, INT16, UINT8, DType
+from kernels.dtypes import DTYPES, DType
 from kernels.ir import Graph, Node, Range, Tensor
 from kernels.ops.linear import Linear
 from kernels.quant import MAX_SHIFT, Rounding
@@ -41,9 +50,15 @@ class Drawing:
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.draw(st.integers(0, 1 << 32)))
 
-    def dtype(self) -> DType:
-        """Any one."""
-        return self.draw(st.sampled_from([UINT8, INT8, INT16]))
+    def input_dtype(self) -> DType:
+        """One that the encoding reads."""
+        return self.draw(st.sampled_from(reads(self.encoding)))
+
+    def output_dtype(self, last: bool) -> DType:
+        """One that the kernel writes and, but for the last layer, reads."""
+        written = writes(self.target, self.encoding)
+        read = set(DTYPES.values()) if last else set(reads(self.encoding))
+        return self.draw(st.sampled_from([dtype for dtype in written if dtype in read]))
 
     def size(self, largest: int) -> int:
         """One of the sizes, at most `largest`."""
@@ -56,22 +71,24 @@ class Drawing:
     @property
     def widest_accumulator(self) -> int:
         """Bits that the emitter has."""
-        return 32 if self.encoding == DENSE8 else 24
+        return 24 if self.encoding == INDEX_LISTS else 32
 
 
 @st.composite
 def graphs(draw: st.DrawFn, target: str, encoding: str) -> Graph:
     """One to three Linear layers and, mostly, an argmax."""
-    d = Drawing(draw, target, encoding, BYTES[target] // (1 if encoding == DENSE8 else 2))
+    d = Drawing(draw, target, encoding, BYTES[target] // (2 if encoding == INDEX_LISTS else 1))
     x = _input(d)
     nodes: list[Node] = []
     current, known = x, x.range
-    for number in range(draw(st.integers(1, 3))):
-        layer = _linear(d, f"fc{number}", current, known)
+    chained = set(reads(encoding)) & set(writes(target, encoding))
+    count = draw(st.integers(1, 3)) if chained else 1
+    for number in range(count):
+        layer = _linear(d, f"fc{number}", current, known, last=number == count - 1)
         nodes.append(layer)
         current, known = layer.output, layer.output_range(known)
     outputs = [node.output.name for node in (nodes if d.chance(40) else nodes[-1:])]
-    if current.count <= 256 and d.chance(80):
+    if current.count <= 256 and not current.dtype.packed and d.chance(80):
         nodes.append(argmax(current))
         outputs.append(nodes[-1].output.name)
     return graph_of(*nodes, source=x, outputs=outputs)
@@ -98,7 +115,7 @@ def batch(graph: Graph, seed: int) -> NDArray[np.int64]:
 
 
 def _input(d: Drawing) -> Tensor:
-    dtype = d.dtype()
+    dtype = d.input_dtype()
     low = max(dtype.low, 0) if d.chance(40) else dtype.low
     high = min(dtype.high, 100) if d.chance(30) else dtype.high
     zero_point = d.draw(st.integers(dtype.low, dtype.high)) if d.chance(40) else 0
@@ -106,7 +123,7 @@ def _input(d: Drawing) -> Tensor:
     return Tensor("x", (d.size(300),), dtype, zero_point=zero_point, bounds=bounds)
 
 
-def _linear(d: Drawing, name: str, source: Tensor, known: Range) -> Linear:
+def _linear(d: Drawing, name: str, source: Tensor, known: Range, *, last: bool) -> Linear:
     units = d.size(d.weights_left // source.count)
     d.weights_left -= units * source.count
     layer = linear(
@@ -116,7 +133,7 @@ def _linear(d: Drawing, name: str, source: Tensor, known: Range) -> Linear:
         d.rng.integers(-1, 1, units, endpoint=True) << d.draw(st.sampled_from([0, 8, 14, 22, 30])),
         input_shift=d.draw(st.sampled_from([0, 0, 0, 1, 3, 8])),
         wrap=d.draw(st.sampled_from([None, None, None, 16, 24, 32])),
-        dtype=d.dtype(),
+        dtype=d.output_dtype(last),
     )
     widest = d.widest_accumulator
     low, high = layer.accumulator_bounds(known)
@@ -128,13 +145,13 @@ def _linear(d: Drawing, name: str, source: Tensor, known: Range) -> Linear:
 
 
 def _weights(d: Drawing, shape: tuple[int, int]) -> NDArray[np.int8]:
-    low, high = (-2, 2) if d.encoding == INDEX_LISTS else (-128, 127)
+    held = weights_of(d.encoding)
     fill = d.draw(st.sampled_from(FILLS))
-    if fill in ("lowest", "highest", "zero"):
-        return np.full(shape, {"lowest": low, "highest": high, "zero": 0}[fill], np.int8)
-    weights = d.rng.integers(low, high, shape, np.int8, endpoint=True)
-    if fill == "sparse":
-        weights[d.rng.random(shape) < 0.7] = 0
+    if fill in ("lowest", "highest"):
+        return np.full(shape, held[0 if fill == "lowest" else -1], np.int8)
+    weights = d.rng.choice(held, shape)
+    if 0 in held and fill in ("sparse", "zero"):
+        weights[d.rng.random(shape) < (0.7 if fill == "sparse" else 1)] = 0
     return weights
 
 

@@ -7,13 +7,18 @@ import pytest
 from builders import (
     DENSE8,
     INDEX_LISTS,
+    TARGETS,
     argmax,
     compile_with,
     differences,
     graph_of,
     linear,
+    only_layer,
+    reads,
     requantization,
     single,
+    weights_of,
+    with_kernels,
 )
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
@@ -21,7 +26,6 @@ from strategies import batch, graphs
 
 from kernels.compile import compile_graph
 from kernels.dtypes import INT8, INT16, UINT8, DType
-from kernels.encodings import encodings
 from kernels.errors import DoesNotFit, Unsupported
 from kernels.ir import Graph, Range, Tensor, verify
 from kernels.ops.linear import Linear
@@ -30,10 +34,9 @@ from kernels.quant import Rounding
 from kernels.requant_plan import plan_requantization
 from kernels.target import find_target
 
-TARGETS = ("uno", "mega", "cpm")
+KERNELS = with_kernels(*TARGETS)
 PROGRAMS = 50  # of each encoding, on each target
 INT32 = Range(-(1 << 31), (1 << 31) - 1)
-LARGEST = {DENSE8: (-128, 127), INDEX_LISTS: (-2, 2)}
 
 
 def is_refused(graph: Graph, target: str, encoding: str) -> bool:
@@ -49,8 +52,7 @@ def is_refused(graph: Graph, target: str, encoding: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("encoding", encodings())
-@pytest.mark.parametrize("target", [*TARGETS, "attiny85"])  # the one without MUL
+@pytest.mark.parametrize(("target", "encoding"), with_kernels(*TARGETS, "attiny85"))
 @settings(
     derandomize=True,
     deadline=None,
@@ -74,56 +76,56 @@ def test_random_graphs_are_bit_exact(target: str, encoding: str, data: st.DataOb
     assert differences(program, batch(graph, data.draw(st.integers(0, 1 << 32)))) == []
 
 
-@pytest.mark.parametrize("encoding", encodings())
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("target", "encoding"), KERNELS)
 @pytest.mark.parametrize(
     ("inputs", "outputs"),
     [(1, 1), (2, 254), (7, 255), (8, 256), (9, 257), (255, 9), (256, 10), (257, 11), (1200, 1)],
 )
 def test_edges_of_blocks_and_loops(target: str, encoding: str, inputs: int, outputs: int) -> None:
     rng = np.random.default_rng(inputs)
-    weights = rng.choice(LARGEST[encoding], (outputs, inputs))
-    graph = single(weights, rng.integers(-99, 99, outputs), requantization(1, 7), source=UINT8)
+    weights, source = rng.choice(weights_of(encoding), (outputs, inputs)), reads(encoding)[0]
+    how = requantization(1, 7 if source == UINT8 else 0)
+    graph = single(weights, rng.integers(-99, 99, outputs), how, source=source)
     assert differences(compile_with(graph, target, encoding), batch(graph, 1)) == []
 
 
-@pytest.mark.parametrize("encoding", encodings())
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("target", "encoding"), KERNELS)
 @pytest.mark.parametrize("bits", [16, 24, 32])
 def test_both_ends_of_the_accumulator(target: str, encoding: str, bits: int) -> None:
     if bits == 32 and encoding == INDEX_LISTS:
         bits = 24
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    graph = single(
-        [[1], [-1], [0], [0]],
-        [high - 255, low + 255, low, high],
-        requantization(1, max(bits - 16, 0)),
-    )
-    (layer,) = graph.nodes
-    assert isinstance(layer, Linear)
-    assert layer.accumulator_bits(graph.input.range) == bits
+    source = reads(encoding)[0]
+    top, weights = source.high, [[1], [-1]]
+    biases = [high - top, low + top]
+    if 0 in weights_of(encoding):
+        weights, biases = [*weights, [0], [0]], [*biases, low, high]
+    graph = single(weights, biases, requantization(1, max(bits - 16, 0)), source=source)
+    assert only_layer(graph).accumulator_bits(graph.input.range) == bits
     program = compile_with(graph, target, encoding)
-    assert differences(program, np.array([[0], [1], [254], [255]])) == []
+    assert differences(program, np.array([[0], [1], [top - 1], [top]])) == []
 
 
-@pytest.mark.parametrize("encoding", encodings())
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("target", "encoding"), KERNELS)
 @pytest.mark.parametrize("bits", [16, 24])
 def test_accumulators_wrap(target: str, encoding: str, bits: int) -> None:
     edge = 1 << (bits - 1)
     weights = [[1, 1], [-1, -1], [1, -1]]
-    how = requantization(1, bits - 16)
-    graph = single(weights, [edge - 256, -edge + 255, edge - 1], how, wrap=bits)
-    inputs = np.array([[0, 0], [255, 0], [255, 1], [255, 255], [1, 0], [0, 1]])
+    how, source = requantization(1, bits - 16), reads(encoding)[0]
+    top = source.high
+    biases = [edge - top - 1, -edge + top, edge - 1]
+    graph = single(weights, biases, how, source=source, wrap=bits)
+    inputs = np.array([[0, 0], [top, 0], [top, 1], [top, top], [1, 0], [0, 1]])
     assert differences(compile_with(graph, target, encoding), inputs) == []
 
 
-@pytest.mark.parametrize("encoding", encodings())
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("target", "encoding"), [k for k in KERNELS if INT8 in reads(k[1])])
 @pytest.mark.parametrize("bounds", [Range(-1, 5), Range(0, 127), Range(-128, -128), Range(3, 3)])
 def test_bounds_around_zero(target: str, encoding: str, bounds: Range) -> None:
-    weights = [[2] * 99, [-2] * 99, [1, -1, 0] * 33]  # so many that a high byte counts
-    graph = single(weights, [-3, 3, 300], source=INT8, bounds=bounds)
+    held = weights_of(encoding)
+    mixed = np.random.default_rng(0).choice(held, 99)
+    weights = [[held[-1]] * 99, [held[0]] * 99, mixed]  # so many that a high byte counts
+    graph = single(weights, [-3, 3, 300], requantization(1, 3), source=INT8, bounds=bounds)
     assert differences(compile_with(graph, target, encoding), batch(graph, 1)) == []
 
 

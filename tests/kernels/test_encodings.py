@@ -1,6 +1,6 @@
 """Every encoding gives back the weights it was given; its layout, by hand on one small matrix."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -11,26 +11,54 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from kernels.blocks import blocks
-from kernels.encodings import dense8, encodings, find_encoding, index_lists
+from kernels.dtypes import BIT, BYTES, DTYPES, INT8, UINT8, DType
+from kernels.encodings import (
+    bitmap,
+    dense8,
+    encodings,
+    find_encoding,
+    group_sums,
+    index_lists,
+    packed1,
+    packed2,
+    packed4,
+    xnor,
+)
 from kernels.errors import Unsupported
 
 Weights = NDArray[np.int8]
 
 
-def _dense8(weights: Weights) -> Weights:
-    return dense8.decode(dense8.encode(weights), len(weights))
+def _by_outputs(module: ModuleType) -> Callable[[Weights], Weights]:
+    return lambda weights: module.decode(module.encode(weights), len(weights))
 
 
-def _index_lists(weights: Weights) -> Weights:
-    return index_lists.decode(index_lists.encode(weights))
+def _group_sums(weights: Weights) -> Weights:
+    for size in range(1, 9):
+        data = group_sums.encode(weights, size)
+        back = group_sums.decode(data, weights.shape[1], size)
+        if not np.array_equal(back, weights):
+            return back
+    return weights
 
 
 # Encodings differ in what they store beside the data, hence in how decoding is called.
-ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], int]] = {
-    dense8.NAME: (dense8, _dense8, 127),
-    index_lists.NAME: (index_lists, _index_lists, 2),
+ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[int]]] = {
+    bitmap.NAME: (bitmap, lambda w: bitmap.decode(bitmap.encode(w)), (-1, 0, 1)),
+    dense8.NAME: (dense8, _by_outputs(dense8), range(-128, 128)),
+    group_sums.NAME: (group_sums, _group_sums, (-1, 1)),
+    index_lists.NAME: (
+        index_lists,
+        lambda w: index_lists.decode(index_lists.encode(w)),
+        range(-2, 3),
+    ),
+    packed1.NAME: (packed1, _by_outputs(packed1), (-1, 1)),
+    packed2.NAME: (packed2, _by_outputs(packed2), range(-2, 2)),
+    packed4.NAME: (packed4, _by_outputs(packed4), range(-8, 8)),
+    xnor.NAME: (xnor, lambda w: xnor.decode(xnor.encode(w), w.shape[1]), (-1, 1)),
 }
-LARGEST_BLOCK = {dense8.NAME: 300, index_lists.NAME: index_lists.BLOCK}
+LARGEST_BLOCK = {index_lists.NAME: index_lists.BLOCK}
+READS: dict[str, Sequence[DType]] = {xnor.NAME: [BIT], group_sums.NAME: [UINT8, INT8]}
 
 
 def test_every_encoding_is_tested() -> None:
@@ -42,47 +70,117 @@ def test_every_encoding_is_tested() -> None:
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(data=st.data())
 def test_decoding_gives_back_what_was_encoded(name: str, data: st.DataObject) -> None:
-    module, round_trip, high = ROUND_TRIPS[name]
-    values = st.integers(-128 if high == 127 else -high, high)
-    shape = data.draw(array_shapes(min_dims=2, max_dims=2, max_side=12))
-    weights = data.draw(arrays(np.int8, shape, elements=values))
-    assert module.problem(weights, 16) is None
+    module, round_trip, held = ROUND_TRIPS[name]
+    shape = data.draw(array_shapes(min_dims=2, max_dims=2, max_side=20))
+    weights = data.draw(arrays(np.int8, shape, elements=st.sampled_from(held)))
+    for source in READS.get(name, BYTES):
+        assert module.problem(weights, 16, source) is None
     np.testing.assert_array_equal(round_trip(weights), weights)
 
 
 @pytest.mark.parametrize("name", encodings())
 @pytest.mark.parametrize("inputs", [1, 2, 255, 256, 257])
 def test_large_blocks_and_extreme_weights(name: str, inputs: int) -> None:
-    _, round_trip, high = ROUND_TRIPS[name]
-    outputs = LARGEST_BLOCK[name]
-    low = -128 if high == 127 else -high
+    _, round_trip, held = ROUND_TRIPS[name]
+    shape = LARGEST_BLOCK.get(name, 300), inputs
     rng = np.random.default_rng(inputs)
     for weights in (
-        np.full((outputs, inputs), low, np.int8),
-        np.full((outputs, inputs), high, np.int8),
-        np.zeros((outputs, inputs), np.int8),
-        rng.integers(low, high, (outputs, inputs), np.int8, endpoint=True),
+        np.full(shape, held[0], np.int8),
+        np.full(shape, held[-1], np.int8),
+        np.full(shape, held[len(held) // 2], np.int8),
+        rng.choice(np.array(held, np.int8), shape),
     ):
         np.testing.assert_array_equal(round_trip(weights), weights)
 
 
-def test_what_an_encoding_supports() -> None:
-    assert index_lists.problem(np.array([[-2, 2]], np.int8), 24) is None
-    assert "at most 24 bits" in str(index_lists.problem(np.array([[-2, 2]], np.int8), 32))
-    assert "weights of [0, 3]" in str(index_lists.problem(np.array([[0, 3]], np.int8), 16))
-    assert "weights of [-3, 0]" in str(index_lists.problem(np.array([[-3, 0]], np.int8), 16))
-    assert "weights of [-128, -128]" in str(index_lists.problem(np.array([[-128]], np.int8), 16))
-    assert dense8.problem(np.array([[-128, 127]], np.int8), 32) is None
+@pytest.mark.parametrize("name", encodings())
+def test_weights_that_an_encoding_cannot_hold(name: str) -> None:
+    module, _, held = ROUND_TRIPS[name]
+    source = READS.get(name, BYTES)[0]
+    for value in range(-128, 128):
+        for row in ([value, held[0]], [held[-1], value]):
+            problem = module.problem(np.array([row], np.int8), 16, source)
+            assert (problem is None) == (value in held)
+            assert problem is None or str(value) in problem
+
+
+@pytest.mark.parametrize("name", encodings())
+def test_inputs_that_an_encoding_cannot_read(name: str) -> None:
+    module, _, held = ROUND_TRIPS[name]
+    weights = np.full((1, 1), held[0], np.int8)
+    for source in DTYPES.values():
+        problem = module.problem(weights, 16, source)
+        assert (problem is None) == (source in READS.get(name, BYTES))
+        assert problem is None or f"not of {source}" in problem
+
+
+@pytest.mark.parametrize("name", encodings())
+def test_accumulators_that_an_encoding_has(name: str) -> None:
+    module, _, held = ROUND_TRIPS[name]
+    weights, source = np.full((1, 1), held[0], np.int8), READS.get(name, BYTES)[0]
+    assert module.problem(weights, 16, source) is module.problem(weights, 24, source) is None
+    if name == index_lists.NAME:
+        assert "at most 24 bits" in module.problem(weights, 32, source)
+    else:
+        assert module.problem(weights, 32, source) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (packed4.encode(np.zeros((5, 7), np.int8)), 7 * 3),
+        (packed2.encode(np.zeros((5, 7), np.int8)), 7 * 2),
+        (packed1.encode(np.ones((9, 7), np.int8)), 7 * 2),
+        (xnor.encode(np.ones((5, 9), np.int8)), 5 * 2),
+        (group_sums.encode(np.ones((5, 9), np.int8), 4), 5 * 2),
+        (group_sums.encode(np.ones((5, 9), np.int8), 6), 5 * 2),
+        (group_sums.encode(np.ones((5, 13), np.int8), 6), 5 * 3),
+    ],
+)
+def test_sizes(data: NDArray[np.uint8], size: int) -> None:
+    assert data.shape == (size,)
+
+
+def test_size_of_a_bitmap() -> None:
+    assert bitmap.encode(np.zeros((9, 7), np.int8)).size == 14
+    assert bitmap.encode(np.eye(9, 7, dtype=np.int8)).size == 14 + 1
+    assert bitmap.encode(np.ones((9, 7), np.int8)).size == 14 + 8
 
 
 def test_an_unknown_encoding_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(Unsupported, match="unknown encoding 'csr'; known encodings: dense8, index"):
+    with pytest.raises(
+        Unsupported, match="unknown encoding 'csr'; known encodings: bitmap, dense8, gr"
+    ):
         find_encoding("csr")
 
 
 def test_dense8_puts_the_outputs_of_an_input_side_by_side() -> None:
     weights = np.array([[-128, 0], [127, 1], [-1, 2]], np.int8)
     assert dense8.encode(weights).tolist() == [0, 255, 127, 128, 129, 130]
+
+
+def test_packed_weights_by_hand() -> None:
+    assert packed4.encode(np.array([[-8], [7], [-1]], np.int8)).tolist() == [0xF0, 0x07]
+    assert packed4.encode(np.array([[0, 1]], np.int8)).tolist() == [8, 9]
+    assert packed2.encode(np.array([[1], [-2], [0], [-1], [1]], np.int8)).tolist() == [0x63, 3]
+    ones = np.array([[1, -1], [-1, -1], *[[1, 1]] * 7], np.int8)
+    assert packed1.encode(ones).tolist() == [0xFD, 1, 0xFC, 1]
+    assert xnor.encode(np.array([[1, -1, 1], [-1, 1, 1]], np.int8)).tolist() == [5, 6]
+    assert xnor.encode(np.ones((1, 9), np.int8)).tolist() == [255, 1]
+
+
+def test_group_sums_by_hand() -> None:
+    weights = np.array([[1, -1, -1, 1, -1, 1], [-1, -1, -1, -1, 1, -1]], np.int8)
+    assert group_sums.encode(weights, 4).tolist() == [0x29, 0x10]
+    assert group_sums.encode(weights, 6).tolist() == [0b101001, 0b010000]
+
+
+def test_bitmap_by_hand() -> None:
+    block = bitmap.encode(np.array([[1, 0, -1], [0, 0, -1], [-1, 0, 1]], np.int8))
+    assert block.map.tolist() == [5, 0, 7]
+    assert block.signs.tolist() == [0b01110]
+    wide = bitmap.encode(np.full((9, 1), -1, np.int8))
+    assert (wide.map.tolist(), wide.signs.tolist()) == ([255, 1], [255, 1])
 
 
 def test_index_lists_by_hand() -> None:

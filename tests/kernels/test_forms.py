@@ -48,7 +48,7 @@ def pretend(
         if job.writes:
             job.output_buffer(300, align=256)
 
-    emit.encodings_of("avr", Linear)  # loads them
+    emit.kernels_for("avr", Linear)  # loads them
     patch.setitem(emit._EMITTERS, ("avr", Linear, DENSE8), Emitter(write, reads, writes))
     return jobs
 

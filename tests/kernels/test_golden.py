@@ -7,11 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from builders import encode_all, tiny_graph
+from builders import encode_all, tiny_graph, with_kernels
 
 from kernels.compile import decide
-from kernels.emit import encodings_of
-from kernels.ops.linear import Linear
 from kernels.passes.emission import emit_layers
 from kernels.passes.layout import lay_out, startup_of
 from kernels.target import find_target
@@ -20,7 +18,7 @@ GOLDEN = Path(__file__).parent / "golden"
 CASES = [
     (target, far, encoding)
     for target, far in (("uno", False), ("mega", True), ("cpm", False))
-    for encoding in encodings_of(find_target(target).isa, Linear)
+    for _, encoding in with_kernels(target)
 ]
 
 
@@ -32,7 +30,7 @@ def file_name(target: str, encoding: str) -> str:
 def test_listing(
     target: str, far: bool, encoding: str, check_golden: Callable[[Path, str], None]
 ) -> None:
-    graph, machine = tiny_graph(), find_target(target)
+    graph, machine = tiny_graph(encoding), find_target(target)
     plan = decide(graph, machine.isa, encode_all(graph, encoding))
     emission = emit_layers(graph, machine, startup_of(machine).ISA, plan, far=far)
     rows = []

@@ -131,6 +131,7 @@ def test_sizes_of_tensors_and_dtypes() -> None:
     image = Tensor("image", (3, 4), INT16)
     assert (image.count, image.size, image.range) == (12, 24, Range(-32768, 32767))
     assert {name: (t.size, t.low, t.high, t.numpy.str) for name, t in DTYPES.items()} == {
+        "uint1": (1, 0, 1, "|u1"),
         "uint8": (1, 0, 255, "|u1"),
         "int8": (1, -128, 127, "|i1"),
         "int16": (2, -32768, 32767, "<i2"),

@@ -6,12 +6,22 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from builders import DENSE8, INDEX_LISTS, compile_with, graph_of, linear, single, tiny_graph
+from builders import (
+    DENSE8,
+    INDEX_LISTS,
+    TARGETS,
+    compile_with,
+    graph_of,
+    linear,
+    single,
+    tiny_graph,
+    with_kernels,
+)
 
 from kernels.asm import Isa
 from kernels.avr.isa import AVR
 from kernels.compile import compile_graph, decide
-from kernels.dtypes import UINT8
+from kernels.dtypes import BIT, UINT8
 from kernels.encodings import encodings
 from kernels.errors import CompilerError, DoesNotFit, Unsupported
 from kernels.image import Arena, Kind, Part
@@ -68,13 +78,19 @@ def test_layers_without_weights_get_no_encoding() -> None:
         ({"best": DENSE8}, "net has no layer 'best' with weights"),
         ({"fc9": DENSE8}, "net has no layer 'fc9' with weights"),
         ({"fc": "csr"}, f"unknown encoding 'csr'; known encodings: {', '.join(encodings())}"),
-        ({"fc": INDEX_LISTS}, r"fc: index-lists cannot hold weights of \[-2, 3\]; use dense8"),
+        ({"fc": INDEX_LISTS}, r"fc: index-lists cannot hold weights of \[-2, 3\]; use .*dense8"),
     ],
 )
 def test_encodings_that_cannot_be(wanted: dict[str, str], message: str) -> None:
     graph = single([[-2, 3]])
     with pytest.raises(Unsupported, match=message):
         choose(graph, wanted)
+
+
+def test_a_layer_that_no_encoding_serves() -> None:
+    reasons = "dense8 reads inputs of whole bytes, not of uint1;.*xnor holds weights of -1 and 1"
+    with pytest.raises(Unsupported, match=rf"fc: no encoding serves it: .*{reasons}"):
+        choose(single([[5]], source=BIT), {})
 
 
 def test_targets_are_found_by_name() -> None:
@@ -84,10 +100,9 @@ def test_targets_are_found_by_name() -> None:
         find_target("due")
 
 
-@pytest.mark.parametrize("encoding", encodings())
-@pytest.mark.parametrize("target", ["uno", "mega", "cpm"])
+@pytest.mark.parametrize(("target", "encoding"), with_kernels(*TARGETS))
 def test_parts_follow_one_another_and_make_up_the_image(target: str, encoding: str) -> None:
-    program = compile_with(tiny_graph(), target, encoding)
+    program = compile_with(tiny_graph(encoding), target, encoding)
     parts = program.image.parts
     assert parts[0].address == program.image.origin == program.target.code.origin
     assert all(one.address + one.size == then.address for one, then in pairwise(parts))

@@ -1,6 +1,6 @@
 """What kernels do not support is refused: by the layer's name, with what would work."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -17,7 +17,8 @@ from builders import (
 )
 
 from kernels.compile import compile_graph
-from kernels.dtypes import UINT8
+from kernels.dtypes import BIT, UINT8
+from kernels.emit import find_emitter
 from kernels.errors import GraphError, Unsupported
 from kernels.ir import Graph, Tensor
 from kernels.ops.argmax import Argmax
@@ -101,6 +102,22 @@ def test_an_op_without_a_kernel(target: str, isa: str) -> None:
     message = f"soft: no {isa} kernel for _Softmax with encoding None; there are kernels for: none"
     with pytest.raises(Unsupported, match=message):
         compile_graph(graph_of(node, source=x), find_target(target))
+
+
+@pytest.mark.parametrize(("target", "isa"), [("uno", "avr"), ("cpm", "z80")])
+def test_packed_tensors_need_a_kernel_for_them(target: str, isa: str) -> None:
+    x = Tensor("x", (3,), BIT)
+    message = f"best: the {isa} kernel for Argmax does not read uint1 tensors"
+    with pytest.raises(Unsupported, match=message):
+        compile_graph(graph_of(argmax(x), source=x), find_target(target))
+
+
+def test_packed_outputs_need_a_kernel_for_them() -> None:
+    node = argmax(x := Tensor("x", (3,), UINT8))
+    node = replace(node, output=replace(node.output, dtype=BIT))
+    message = "best: the avr kernel for Argmax does not write uint1 tensors"
+    with pytest.raises(Unsupported, match=message):
+        find_emitter("avr", node, None, [x])
 
 
 def test_a_broken_graph_is_refused_before_anything_else() -> None:

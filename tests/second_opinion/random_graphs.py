@@ -64,9 +64,8 @@ def takes(target: Target, encoding: str, dtype: DType) -> bool:
     """Whether there is a kernel for inputs of that dtype; asked with the simplest graph."""
     x = Tensor("x", (2,), dtype, bounds=Range(0, 1))
     how = Requantization(np.array([1]), 0, Rounding.FLOOR, 0, 0, 127)
-    layer = Linear(
-        "fc", x, Tensor("y", (2,), dtype), np.eye(2, dtype=np.int8), np.zeros(2, np.int32), how
-    )
+    weights = random_weights(encoding, (2, 2), np.random.default_rng(0))
+    layer = Linear("fc", x, Tensor("y", (2,), UINT8), weights, np.zeros(2, np.int32), how)
     try:
         compile_all(Graph("probe", x, (layer,), ("y",)), target, encoding)
     except Unsupported:
@@ -124,7 +123,8 @@ def random_weights(
     """Weights that the encoding holds, mostly of the widest set that it does."""
     problem = find_encoding(encoding).problem
     drawn = [rng.choice(values, size=shape).astype(np.int8) for values in WEIGHTS]
-    held = [w for w in drawn if any(problem(w, bits) is None for bits in (16, 24, 32))]
+    cases = [(bits, dtype) for bits in (16, 24, 32) for dtype in DTYPES.values()]
+    held = [w for w in drawn if any(problem(w, *case) is None for case in cases)]
     assert held, f"no random weights for {encoding}: add a set that it holds"
     return held[0] if rng.random() < 0.7 else _pick(rng, *held)
 
