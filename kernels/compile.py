@@ -9,6 +9,7 @@ from kernels.emit import tensor_symbol
 from kernels.image import Arena, Location, Program
 from kernels.ir import Graph, verify
 from kernels.passes.arena import alive_at, plan_arena
+from kernels.passes.dead_units import remove_dead_units
 from kernels.passes.emission import emit_layers, lifetimes
 from kernels.passes.encoding import choose_encodings
 from kernels.passes.fit import check_fit
@@ -19,6 +20,8 @@ from kernels.passes.ranges import prove_ranges
 from kernels.plan import Plan
 from kernels.target import Target
 
+LOWERINGS = (remove_dead_units,)
+
 
 def compile_graph(graph: Graph, target: Target, encodings: Choices | None = None) -> Program:
     """Compile a graph for a target.
@@ -27,20 +30,22 @@ def compile_graph(graph: Graph, target: Target, encodings: Choices | None = None
     Raises a CompilerError: GraphError, AccumulatorOverflow, Unsupported, DoesNotFit.
     """
     verify(graph)
-    plan = decide(graph, target.isa, encodings or {})
+    lowered = lower(graph)
+    plan = decide(lowered, target.isa, encodings or {})
     machine = startup_of(target)
     for far in (False, True) if "ELPM" in target.features else (False,):
-        emission = emit_layers(graph, target, machine.ISA, plan, far=far)
+        emission = emit_layers(lowered, target, machine.ISA, plan, far=far)
         pieces = lay_out(emission, target)
         if pieces[-1].part.address + pieces[-1].part.size <= machine.FAR:
             break
-    buffers = lifetimes(graph, emission)
+    buffers = lifetimes(lowered, emission)
     arena = plan_arena(buffers, target.arena_alignment)
     check_fit(target, [piece.part for piece in pieces], arena)
     addresses = _addresses(target, arena)
     image = link(target, pieces, addresses)
     return Program(
         graph=graph,
+        lowered=lowered,
         target=target,
         choices=plan.choices,
         image=image,
@@ -49,6 +54,13 @@ def compile_graph(graph: Graph, target: Target, encodings: Choices | None = None
         tensors=_locations(graph, addresses),
         source=source(target, pieces, addresses),
     )
+
+
+def lower(graph: Graph) -> Graph:
+    """The graph that is emitted: fewer elements between layers, the same outputs bit for bit."""
+    for lowering in LOWERINGS:
+        graph = lowering(graph)
+    return graph
 
 
 def decide(graph: Graph, isa: str, encodings: Choices) -> Plan:

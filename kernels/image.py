@@ -97,11 +97,13 @@ class Location:
 class Program:
     """A compiled graph: what a harness needs to run it, and what it takes.
 
+    graph: as the user gave it. lowered: as it was emitted; same layers' names, input and outputs.
     choices: how weights are held, by layer, for those that have any. layer_sram: bytes of SRAM in
     use while a layer runs. tensors: the graph's input and outputs.
     """
 
     graph: Graph
+    lowered: Graph
     target: Target
     choices: Mapping[str, Choice]
     image: Image

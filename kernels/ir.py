@@ -14,29 +14,30 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.bounds import Bounds, Range
 from kernels.dtypes import DType
 from kernels.errors import GraphError
 
+__all__ = [
+    "Bounds",
+    "Graph",
+    "Node",
+    "Range",
+    "Tensor",
+    "frozen_array",
+    "verify",
+]
+
 ScalarT = TypeVar("ScalarT", bound=np.generic)
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The values from `low` to `high`, both included."""
-
-    low: int
-    high: int
-
-    def __contains__(self, other: object) -> bool:
-        return isinstance(other, Range) and self.low <= other.low and other.high <= self.high
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """An activation in the device's SRAM: real value = scale * (stored - zero_point).
 
-    bounds: what values can occur, where that is less than the dtype allows. On a graph's input it
-    is a promise, checked wherever inputs enter; proofs of accumulator widths rest on it.
+    bounds: what values can occur, where that is less than the dtype allows: of all elements alike,
+    or `Bounds` of each and of their sum. On a graph's input it is a promise, checked wherever
+    inputs enter; proofs of accumulator widths rest on it.
     """
 
     name: str
@@ -187,7 +188,10 @@ def _verify_tensor(tensor: Tensor) -> None:
     if not np.isfinite(tensor.scale) or tensor.scale <= 0:
         raise GraphError(tensor.name, f"scale {tensor.scale} is not a positive number")
     full = Range(tensor.dtype.low, tensor.dtype.high)
-    if tensor.range not in full or tensor.range.low > tensor.range.high:
-        raise GraphError(tensor.name, f"bounds {tensor.bounds} are outside {tensor.dtype}")
+    if problem := tensor.range.problem(tensor.count):
+        raise GraphError(tensor.name, problem)
+    if tensor.range not in full:
+        bounds = f"[{tensor.range.low}, {tensor.range.high}]"
+        raise GraphError(tensor.name, f"bounds {bounds} are outside {tensor.dtype}")
     if not full.low <= tensor.zero_point <= full.high:
         raise GraphError(tensor.name, f"zero point {tensor.zero_point} is outside {tensor.dtype}")

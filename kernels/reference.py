@@ -34,12 +34,6 @@ def check_inputs(graph: Graph, inputs: NDArray[np.integer]) -> NDArray[np.int64]
             tensor.name, f"inputs have shape {inputs.shape}, expected (batch, {tensor.shape})"
         )
     x = inputs.astype(np.int64)
-    bad = np.argwhere((x < tensor.range.low) | (x > tensor.range.high))
-    if bad.size:
-        where = tuple(int(i) for i in bad[0])
-        raise GraphError(
-            tensor.name,
-            f"input {where[0]} has {int(x[where])} at {where[1:]}, "
-            f"outside [{tensor.range.low}, {tensor.range.high}]",
-        )
+    if violation := tensor.range.violation(x):
+        raise GraphError(tensor.name, violation)
     return x

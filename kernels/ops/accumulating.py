@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.bounds import Pair
 from kernels.errors import AccumulatorOverflow
 from kernels.ir import Range, Tensor
 from kernels.quant import Requantization, requantize, wrap
 
 WIDEST_ACCUMULATOR = 32
-Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class Accumulating:
@@ -26,7 +26,7 @@ class Accumulating:
     input_shift: int = 0
     wrap: int | None = None
 
-    def accumulator_bounds(self, *inputs: Range) -> Bounds:
+    def accumulator_bounds(self, *inputs: Range) -> Pair:
         """Per channel, the lowest and highest accumulator, int64 (channels,) each.
 
         Kernels add modulo 2**bits, so partial sums may leave these bounds; the final ones do not.
@@ -45,7 +45,7 @@ class Accumulating:
                 return bits
         return WIDEST_ACCUMULATOR
 
-    def wrapped_bounds(self, *inputs: Range) -> Bounds:
+    def wrapped_bounds(self, *inputs: Range) -> Pair:
         """Per channel, the bounds of the accumulator after any wrap.
 
         AccumulatorOverflow where 32 bits do not hold them.

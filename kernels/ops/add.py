@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.bounds import Pair
 from kernels.ir import Range, Sharing, Tensor
-from kernels.ops.accumulating import Accumulating, Bounds
+from kernels.ops.accumulating import Accumulating
 from kernels.quant import MAX_MULTIPLIER, Requantization
 
 
@@ -65,7 +66,7 @@ class Add(Accumulating):
         assert isinstance(acc, np.ndarray)
         return self.finish(acc[..., np.newaxis])[..., 0]
 
-    def accumulator_bounds(self, *inputs: Range) -> Bounds:
+    def accumulator_bounds(self, *inputs: Range) -> Pair:
         """Bounds of the weighted sum, int64 (1,) each."""
         pairs = list(zip(inputs, self.operands, strict=True))
         low = sum((x.low - tensor.zero_point) * factor for x, (tensor, factor) in pairs)

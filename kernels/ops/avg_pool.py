@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.bounds import Pair
 from kernels.ir import Range, Tensor
-from kernels.ops.accumulating import Accumulating, Bounds
+from kernels.ops.accumulating import Accumulating
 from kernels.ops.pooling import Pooling
 from kernels.quant import Requantization
 
@@ -36,7 +37,7 @@ class AvgPool(Pooling, Accumulating):
         sums: NDArray[np.int64] = self.window.gather(x, 0).sum(axis=(3, 4))
         return self.finish(sums)
 
-    def accumulator_bounds(self, *inputs: Range) -> Bounds:
+    def accumulator_bounds(self, *inputs: Range) -> Pair:
         """Bounds of the sum, int64 (1,) each."""
         (x,) = inputs
         low, high = x.low - self.input.zero_point, x.high - self.input.zero_point

@@ -60,7 +60,7 @@ class Convolution(MatrixProduct):
     def factors(self, x: Range) -> Range:
         """The input's values, and its zero point where there is padding."""
         if not any(self.window.padding):
-            return x
+            return Range(x.low, x.high)
         zero = self.input.zero_point
         return Range(min(x.low, zero), max(x.high, zero))
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.bounds import Pair
 from kernels.ir import Range, Tensor
-from kernels.ops.accumulating import Accumulating, Bounds
+from kernels.ops.accumulating import Accumulating
 from kernels.ops.unary import Unary
 from kernels.ops.window import Image, Window, as_image
 from kernels.quant import Requantization
@@ -51,7 +52,7 @@ class GlobalAvgPool(Unary, Accumulating):
         )
         return self.finish(sums.sum(axis=1))
 
-    def accumulator_bounds(self, *inputs: Range) -> Bounds:
+    def accumulator_bounds(self, *inputs: Range) -> Pair:
         """Bounds of the sum, int64 (1,) each."""
         (x,) = inputs
         zero, area = self.input.zero_point, self.window.area

@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.bounds import Pair
 from kernels.ir import Range, Sharing, Tensor
-from kernels.ops.accumulating import Accumulating, Bounds
+from kernels.ops.accumulating import Accumulating
 from kernels.quant import Requantization
 
 
@@ -56,14 +57,11 @@ class MatrixProduct(Accumulating):
         folded: NDArray[np.int64] = self.bias - ((sums * self.input.zero_point) << self.input_shift)
         return folded
 
-    def accumulator_bounds(self, *inputs: Range) -> Bounds:
+    def accumulator_bounds(self, *inputs: Range) -> Pair:
         """Per unit, the lowest and highest accumulator, int64 (out,) each."""
         x = self.factors(*inputs)
-        low, high = x.low - self.input.zero_point, x.high - self.input.zero_point
-        w = self.matrix.astype(np.int64)
-        least = np.minimum(w * low, w * high).sum(axis=1) << self.input_shift
-        most = np.maximum(w * low, w * high).sum(axis=1) << self.input_shift
-        return self.bias + least, self.bias + most
+        least, most = x.products(self.matrix.astype(np.int64), self.input.zero_point)
+        return self.bias + (least << self.input_shift), self.bias + (most << self.input_shift)
 
     def _common_problems(self, inputs: Sequence[Tensor]) -> list[str]:
         """Dtypes and parameter ranges; nothing about the weights' shape but the first axis."""

@@ -17,6 +17,7 @@ from models.errors import InputRefused
 BUCKETS = 128
 INPUTS = 2 * BUCKETS
 CONTEXT = 8
+CONTEXT_GRAMS = sum(CONTEXT + 1 - n for n in (1, 2, 3))
 MAX_COUNT = 255
 _POSITION_STEP = 7
 _SPACE = ord(" ")

@@ -1,7 +1,8 @@
 """The tinychat network as an integer graph, in the ideal arithmetic of z80ai.
 
 x = 32 * count; acc = bias + sum of w * x modulo 2**16; y = acc >> 2, rounded down; ReLU on all
-layers but the last; the first strict maximum is the next character.
+layers but the last; the first strict maximum is the next character. A query has at most 60
+characters, so all counts together are at most 81: proofs of what can happen rest on it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.dtypes import INT16, UINT8
-from kernels.ir import Graph, Tensor, frozen_array, verify
+from kernels.ir import Bounds, Graph, Range, Tensor, frozen_array, verify
 from kernels.ops.argmax import Argmax
 from kernels.ops.linear import Linear
 from kernels.quant import Requantization, Rounding
-from models.chat.encoder import INPUTS
+from models.chat.encoder import CONTEXT_GRAMS, INPUTS
 from models.tinychat.weights import Weights
 
+MAX_QUERY = 60  # characters, each of which begins a trigram
 COUNT_SHIFT = 5
 SHIFT = 2
 ACCUMULATOR_BITS = 16
@@ -26,7 +28,9 @@ ACCUMULATOR_BITS = 16
 
 def build_graph(weights: Weights) -> Graph:
     """The graph: counts uint8 (256,) -> fc1 .. fcN -> argmax, the character's index uint8 (1,)."""
-    counts = Tensor("counts", (INPUTS,), UINT8)
+    each = Range(UINT8.low, UINT8.high)
+    promise = Bounds.summing(INPUTS, each, Range(0, MAX_QUERY + CONTEXT_GRAMS))
+    counts = Tensor("counts", (INPUTS,), UINT8, bounds=promise)
     nodes: list[Linear | Argmax] = []
     source = counts
     for number, (weight, bias) in enumerate(weights.layers, start=1):

@@ -10,7 +10,7 @@ from builders import argmax, graph_of, linear, tiny_graph
 
 from kernels.dtypes import DTYPES, INT8, INT16, UINT8
 from kernels.errors import GraphError
-from kernels.ir import Graph, Range, Tensor, frozen_array, verify
+from kernels.ir import Bounds, Graph, Range, Tensor, frozen_array, verify
 from kernels.reference import check_inputs, run
 
 X = Tensor("x", (2,), UINT8)
@@ -48,6 +48,11 @@ def many(count: int) -> Graph:
     return graph_of(argmax(x), source=x)
 
 
+def summing(low: int, high: int) -> Bounds:
+    """Two elements of 0..2, and bounds of their sum."""
+    return Bounds.summing(2, Range(0, 2), Range(low, high))
+
+
 WIDE = np.ones((3, 3), np.int8)
 BROKEN: list[tuple[Callable[[], Graph], str, str]] = [
     (lambda: with_layer(name="no name"), "no name", "valid identifier"),
@@ -64,7 +69,11 @@ BROKEN: list[tuple[Callable[[], Graph], str, str]] = [
     (lambda: with_output(scale=float("nan")), "fc_out", "scale nan is not a positive number"),
     (lambda: with_input(bounds=Range(-1, 5)), "x", "are outside uint8"),
     (lambda: with_input(bounds=Range(0, 256)), "x", "are outside uint8"),
-    (lambda: with_input(bounds=Range(5, 4)), "x", "are outside uint8"),
+    (lambda: with_input(bounds=Range(5, 4)), "x", "bounds [5, 4] are empty"),
+    (lambda: with_input(bounds=Bounds.of([0], [1])), "x", "of 1 elements, the tensor has 2"),
+    (lambda: with_input(bounds=Bounds.of([0, 3], [1, 2])), "x", "of an element are empty"),
+    (lambda: with_input(bounds=Bounds.of([0, 0], [1, 256])), "x", "[0, 256] are outside uint8"),
+    (lambda: with_input(bounds=summing(5, 9)), "x", "no elements within their bounds sum up to"),
     (lambda: with_input(zero_point=256), "x", "zero point 256 is outside uint8"),
     (lambda: with_input(dtype=INT8, zero_point=-129), "x", "zero point -129 is outside int8"),
     (lambda: with_input(zero_point=3), "fc", "was built for input"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from synthetic_chat import CHARSET, ChatFolder
 
 import models
@@ -86,11 +87,18 @@ def with_end_bias(chat: Tinychat, bias: int) -> Tinychat:
     return Tinychat(weights, chat.pairs)
 
 
+def random_counts(rng: np.random.Generator, count: int) -> NDArray[np.uint8]:
+    """As many counts as there may be, spread over many buckets or heaped into few."""
+    rows = [
+        rng.multinomial(81, rng.dirichlet(np.full(256, 10.0 ** -(n % 4)))) for n in range(count)
+    ]
+    return np.array(rows, np.uint8)
+
+
 @pytest.mark.parametrize(("seed", "bias"), [(0, 60), (1, 60), (2, 32767), (3, 32767)])
 def test_layers_agree_with_the_naive_network(chat_folder: ChatFolder, seed: int, bias: int) -> None:
     chat = load_tinychat(chat_folder(seed, bias=bias))
-    counts = np.random.default_rng(seed).integers(0, 256, (20, 256), dtype=np.uint8)
-    counts[10:] *= counts[10:] < 20
+    counts = random_counts(np.random.default_rng(seed), 20)
     values = reference.run(chat.graph, counts)
     for row, x in enumerate(counts.tolist()):
         layers = naive_forward(chat.weights, x)
@@ -102,7 +110,8 @@ def test_layers_agree_with_the_naive_network(chat_folder: ChatFolder, seed: int,
 def test_the_random_networks_do_wrap(chat_folder: ChatFolder) -> None:
     chat = load_tinychat(chat_folder(2, bias=32767))
     first = chat.graph.nodes[0]
-    sums = first.accumulate(np.full((1, 256), 200))  # type: ignore[attr-defined]
+    counts = random_counts(np.random.default_rng(2), 20)
+    sums = first.accumulate(counts.astype(np.int64))  # type: ignore[attr-defined]
     assert np.abs(sums).max() > 32767
 
 
@@ -138,7 +147,7 @@ def test_a_query_that_would_wrap_its_count_is_refused(chat_folder: ChatFolder) -
 def test_the_graph_is_sound_and_its_ranges_hold(chat_folder: ChatFolder) -> None:
     graph = load_tinychat(chat_folder()).graph
     ir.verify(graph)
-    counts = np.random.default_rng(0).integers(0, 256, (50, 256), dtype=np.uint8)
+    counts = random_counts(np.random.default_rng(0), 50)
     values = reference.run(graph, counts)
     bounds = graph.input.range
     for node in graph.nodes:
