@@ -209,6 +209,16 @@ class Assembly:
         self._labels |= labels
         return Block(tuple(lines))
 
+    def append(self, other: Assembly) -> None:
+        """Add all that another piece for the same device holds; AsmError for a label twice."""
+        twice = sorted(self._labels & other.labels)
+        if twice:
+            raise AsmError(f"{twice[0]}:", 1, f"the label {twice[0]} is already defined")
+        for line in other.block.lines:
+            self._size += line.size_at(self._size)
+        self._lines += other.block.lines
+        self._labels |= other.labels
+
     def data(self, directive: str, values: Iterable[int], per_line: int = 16) -> Block:
         """Add numbers as rows of `.byte`, `.word` or `.2byte`."""
         texts = [str(int(value)) for value in values]

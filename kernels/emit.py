@@ -93,6 +93,13 @@ class Job:
         object.__setattr__(self, "buffer", Scratch(symbol, size, align))
         return symbol
 
+    def absorb(self, part: Job) -> None:
+        """Take over what a job of a part of this layer wrote: its code goes behind this one's."""
+        self.code.append(part.code)
+        self.consts.append(part.consts)
+        self.subroutines.update(part.subroutines)
+        self.scratches.extend(part.scratches)
+
     def subroutine(self, label: str) -> Assembly:
         """A new, empty subroutine that begins with its label."""
         self.subroutines[label] = self.assembly()
@@ -140,6 +147,7 @@ class Emitter:
 
 
 _EMITTERS: dict[Key, Emitter] = {}
+_LIKE: dict[tuple[str, type[object]], tuple[type[object], Emitter]] = {}
 
 
 def emitter(
@@ -162,12 +170,29 @@ def emitter(
     return register
 
 
+def emitter_like(isa: str, op: type[Node], other: type[Node]) -> Callable[[Write], Write]:
+    """Register the function below for an op and every encoding that another op has a kernel for.
+
+    It writes the op by means of the other's kernel, with the job's choice.
+    """
+
+    def register(function: Write) -> Write:
+        _LIKE[isa, op] = other, Emitter(function)
+        return function
+
+    return register
+
+
 def kernels_for(isa: str, op: type[object]) -> dict[str | None, Emitter]:
     """The kernels that an ISA has for an op, by encoding; None for an op without weights."""
     _load(isa)
-    return {
+    own = {
         encoding: kernel for (i, o, encoding), kernel in _EMITTERS.items() if (i, o) == (isa, op)
     }
+    if (isa, op) not in _LIKE:
+        return own
+    other, kernel = _LIKE[isa, op]
+    return dict.fromkeys(kernels_for(isa, other), kernel) | own
 
 
 def find_emitter(isa: str, node: Node, choice: Choice | None, inputs: Sequence[Tensor]) -> Emitter:

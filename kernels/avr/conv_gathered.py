@@ -1,0 +1,66 @@
+"""Convolutions on AVR with any encoding: windows gathered, then the encoding's Linear kernel.
+
+Registers: what the Linear kernel uses, and what `Walk` does. Stack: the Linear kernel's. Cycles of
+a position: those of the Linear kernel, of `Walk`, and 4 to 5 for each byte gathered and copied out.
+Groups are walked one after the other.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from kernels.avr.blocks import copy, step
+from kernels.avr.memory import point
+from kernels.avr.walk import Walk
+from kernels.emit import Job, emitter_like, tensor_symbol
+from kernels.gathered import Group, ask_for_tensors, groups, write_product
+from kernels.ops.conv1d import Conv1d
+from kernels.ops.conv2d import Conv2d
+from kernels.ops.convolution import Convolution
+from kernels.ops.linear import Linear
+
+
+@emitter_like("avr", Conv1d, Linear)
+@emitter_like("avr", Conv2d, Linear)
+def emit(job: Job) -> None:
+    """Write the layer, group by group."""
+    layer = job.node
+    assert isinstance(layer, Convolution)
+    for group in groups(layer):
+        if group.number == 0:
+            ask_for_tensors(job, group)
+        walk = Walk(
+            job,
+            layer.window,
+            layer.image,
+            layer.input,
+            layer.output,
+            layer.input.zero_point,
+            f"g{group.number}_",
+        )
+        body = partial(_body, walk, group)
+        walk.write(body, first=group.first_output * layer.output.dtype.size)
+
+
+def _body(walk: Walk, group: Group) -> None:
+    job, out = walk.job, walk.job.code
+    size = walk.source.dtype.size
+    channels = walk.image[2]
+    part = group.linear.input.count // walk.window.area
+    rows, columns = walk.window.size
+    whole = part == channels
+    runs, length = (rows, columns * walk.pixel) if whole else (rows * columns, part * size)
+    out.emit(step("X", group.first_input * size) + point("Y", tensor_symbol(group.linear.input)))
+    for run in range(runs):
+        copy(out, job.label(f"{walk.prefix}gather{run}"), length)
+        within = not whole and (run + 1) % columns
+        gap = walk.pixel if within else walk.pitch - (0 if whole else (columns - 1) * walk.pixel)
+        if run < runs - 1:
+            out.emit(step("X", gap - length))
+    write_product(job, group)
+    out.emit(f"""
+        {point("X", tensor_symbol(group.linear.output))}
+        lds   r28, {walk.state} + 4
+        lds   r29, {walk.state} + 5
+    """)
+    copy(out, job.label(f"{walk.prefix}out"), group.linear.output.size)

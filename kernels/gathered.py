@@ -1,0 +1,79 @@
+"""A convolution as a Linear layer over a gathered window, for every instruction set.
+
+An encoding owns the whole matrix-vector product. A convolution with that encoding gathers each
+window into scratch, runs the encoding's Linear kernel on it, and copies the result out. So every
+encoding that has a Linear kernel serves convolutions, at the price of those two copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kernels.emit import Job, Scratch, find_emitter, tensor_symbol
+from kernels.ir import Tensor
+from kernels.ops.convolution import Convolution
+from kernels.ops.linear import Linear
+from kernels.quant import Requantization
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Group:
+    """One group's product. first_input, first_output: its first channels."""
+
+    number: int
+    linear: Linear
+    first_input: int
+    first_output: int
+
+
+def groups(layer: Convolution) -> Iterator[Group]:
+    """Each group of a convolution as a Linear layer between tensors of scratch."""
+    outputs = len(layer.weights) // layer.groups
+    window = Tensor(
+        f"{layer.name}_window",
+        (layer.matrix.shape[1],),
+        layer.input.dtype,
+        zero_point=layer.input.zero_point,
+    )
+    point = Tensor(
+        f"{layer.name}_point", (outputs,), layer.output.dtype, zero_point=layer.output.zero_point
+    )
+    for number in range(layer.groups):
+        units = slice(number * outputs, (number + 1) * outputs)
+        linear = Linear(
+            f"{layer.name}_product{number}",
+            window,
+            point,
+            layer.matrix[units],
+            layer.bias[units],
+            _part(layer.requantization, units),
+            layer.input_shift,
+            layer.wrap,
+        )
+        yield Group(number, linear, number * layer.image[2] // layer.groups, units.start)
+
+
+def ask_for_tensors(job: Job, group: Group) -> None:
+    """The scratch that stands for the Linear layer's tensors."""
+    for tensor in (group.linear.input, group.linear.output):
+        job.scratches.append(Scratch(tensor_symbol(tensor), tensor.size, 1))
+
+
+def write_product(job: Job, group: Group) -> None:
+    """The Linear kernel's code, at the end of the convolution's code so far."""
+    layer = job.node
+    assert isinstance(layer, Convolution)
+    ranges = {group.linear.input.name: layer.factors(job.ranges[layer.input.name])}
+    part = Job(group.linear, job.target, job.isa, ranges, job.shared, job.far, choice=job.choice)
+    kernel = find_emitter(job.target.isa, group.linear, job.choice, (group.linear.input,))
+    kernel.write(part)
+    job.absorb(part)
+
+
+def _part(how: Requantization, units: slice) -> Requantization:
+    if len(how.multiplier) == 1:
+        return how
+    return Requantization(
+        how.multiplier[units], how.shift, how.rounding, how.zero_point, how.low, how.high
+    )
