@@ -1,0 +1,49 @@
+"""Networks of every op against the reference, bit for bit, on every instruction set."""
+
+import pytest
+from builders import DENSE8, INDEX_LISTS, differences
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+from network_strategies import networks
+from strategies import batch
+
+from kernels.compile import compile_graph
+from kernels.errors import DoesNotFit, Unsupported
+from kernels.ir import Graph, verify
+from kernels.ops.matrix_product import MatrixProduct
+from kernels.target import find_target
+
+TARGETS = ("uno", "mega", "attiny85")
+PROGRAMS = 60  # of each encoding, on each target
+WIDEST = {DENSE8: (127, 32), INDEX_LISTS: (2, 24)}  # weight; accumulator's bits
+PRODUCT_BITS = {"cpm": 31}
+
+
+def encoded(graph: Graph, encoding: str) -> dict[str, str]:
+    return {node.name: encoding for node in graph.nodes if isinstance(node, MatrixProduct)}
+
+
+@pytest.mark.parametrize("encoding", WIDEST)
+@pytest.mark.parametrize("target", TARGETS)
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=PROGRAMS,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+@given(data=st.data())
+def test_random_networks_are_bit_exact(target: str, encoding: str, data: st.DataObject) -> None:
+    weight, accumulator = WIDEST[encoding]
+    bits = PRODUCT_BITS.get(target, 48)
+    graph = data.draw(networks(widest_weight=weight, accumulator=accumulator, product_bits=bits))
+    verify(graph)
+    try:
+        program = compile_graph(graph, find_target(target), encoded(graph, encoding))
+    except DoesNotFit:
+        assert target != "mega"  # which has room for all
+        assume(False)
+    except Unsupported:
+        assert target == "cpm"  # whose kernels requantize with 32 bits
+        assume(False)
+    assert differences(program, batch(graph, data.draw(st.integers(0, 1 << 32)))) == []
