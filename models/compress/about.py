@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from kernels.dtypes import DTYPES
+from kernels.dtypes import BYTES
 from kernels.quant import MAX_SHIFT
 from models.export import Grid, Settings
 from models.export.layers import ACTIVATION_LEVELS, MAX_WEIGHT
@@ -72,7 +72,7 @@ def _settings(plain: Any) -> Settings:
 def _grid(plain: Any) -> Grid:
     found = _fields(plain, "a grid", *(field.name for field in fields(Grid)))
     return Grid(
-        dtype=_choice(found["dtype"], "a grid's dtype", DTYPES),
+        dtype=_choice(found["dtype"], "a grid's dtype", [str(dtype) for dtype in BYTES]),
         input_shift=_integer(found["input_shift"], "a grid's input_shift", 0, 8),
         shift=_integer(found["shift"], "a grid's shift", 0, MAX_SHIFT),
         scale=_number(found["scale"], "a grid's scale", _LEAST, _MOST),
@@ -118,7 +118,7 @@ def _text(value: Any, what: str) -> str:
     return value
 
 
-def _choice(value: Any, what: str, known: Mapping[str, Any]) -> str:
+def _choice(value: Any, what: str, known: Collection[str]) -> str:
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"{what} is none of {', '.join(known)}")
     return value

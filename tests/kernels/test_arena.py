@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import numpy as np
 from builders import INDEX_LISTS, compile_with, graph_of, linear
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,7 +74,7 @@ def test_a_chain_of_layers_reuses_memory() -> None:
     nodes = []
     source = x
     for number in range(4):
-        node = linear(f"fc{number}", source, [[0] * source.count] * 40, dtype=INT16)
+        node = linear(f"fc{number}", source, np.eye(40), dtype=INT16)
         nodes.append(node)
         source = node.output
     program = compile_with(graph_of(*nodes, source=x), "uno", INDEX_LISTS)
