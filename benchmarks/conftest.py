@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from harness.errors import KNOWN_ERRORS
 from harness.profile import profile
-from harness.pytest_plugin import SESSION, Cycles, one_line
+from harness.pytest_plugin import SESSION, Cycles, LoadModel, one_line
 from harness.run import Runner
 from kernels.compile import compile_graph
 from kernels.target import find_target
@@ -60,11 +61,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if missing and collection_path.name.startswith("test_tinychat") else None
 
 
-@pytest.fixture
-def tinychat(request: pytest.FixtureRequest) -> Model:
-    if _TINYCHAT not in request.config.stash:  # its file was named, so it was not left out
-        pytest.fail(_DATA_FREE, pytrace=False)
-    return request.config.stash[_TINYCHAT]
+@pytest.fixture(scope="session")
+def load_model(request: pytest.FixtureRequest) -> LoadModel:
+    """Load each model once; tinychat was loaded at the start."""
+
+    @cache
+    def load_once(name: str) -> Model:
+        if name != "tinychat":
+            return load(name)
+        if _TINYCHAT not in request.config.stash:  # its file was named, so it was not left out
+            pytest.fail(_DATA_FREE, pytrace=False)
+        return request.config.stash[_TINYCHAT]
+
+    return load_once
 
 
 @pytest.fixture
@@ -81,15 +90,10 @@ def hostile_images(request: pytest.FixtureRequest) -> int:
     return images
 
 
-@pytest.fixture(scope="session")
-def digits() -> Model:
-    return one_line(lambda: load("digits-int8"))
-
-
 @pytest.fixture
-def check_profile(cycles: Cycles) -> Callable[[Model, str], None]:
+def check_profile(cycles: Cycles, load_model: LoadModel) -> Callable[[str, str], None]:
     """Profile a model on a target: it must add up to the run; note what profiling costs."""
-    return lambda model, target: _check_profile(cycles, model, target)
+    return lambda model, target: _check_profile(cycles, one_line(lambda: load_model(model)), target)
 
 
 def _best_seconds(action: Callable[[], object]) -> float:

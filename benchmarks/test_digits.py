@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness.pytest_plugin import Cycles
-from models import Model
+from harness import Measurement
 
 
-@pytest.mark.parametrize("target", ["uno", "mega", "cpm"])
-def test_digits(cycles: Cycles, digits: Model, target: str) -> None:
-    measured = cycles.measure(digits, target)
+@pytest.mark.cycles(models=["digits-int8"], targets=["uno", "mega", "cpm"])
+def test_digits(measured: Measurement) -> None:
     measured.check()
-    assert measured.total.accuracy == digits.integer_accuracy()
+    assert measured.total.accuracy == measured.model.integer_accuracy()

@@ -57,7 +57,7 @@ def workloads(request: pytest.FixtureRequest) -> list[Workload]:
     digits = load("digits-int8")
     found: list[Workload] = [("digits-int8", digits.graph, digits.inputs[:INPUTS])]
     if request.config.getoption("--z80ai") or os.environ.get("TRUECYCLE_Z80AI"):
-        chat = request.getfixturevalue("tinychat")
+        chat = request.getfixturevalue("load_model")("tinychat")
         found.append(("tinychat", chat.graph, chat.inputs[:INPUTS]))
     else:
         synthetic = synthetic_tinychat(0, (256, 192, 128))

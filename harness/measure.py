@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,14 @@ from models import Model, accuracy, load
 class Measurement:
     """What was measured of a model on a target.
 
-    records: the whole program, then its layers in order, then the rest. difference: the first place
-    where emulator and reference disagree. misfit: why the program was not run.
+    inputs: a digest of the inputs that were run. records: the whole program, then its layers in
+    order, then the rest. difference: the first place where emulator and reference disagree. misfit:
+    why the program was not run.
     """
 
     model: Model
     target: Target
+    inputs: str
     records: tuple[Record, ...]
     program: Program | None
     difference: Difference | None
@@ -82,7 +85,8 @@ def measure(
     try:
         program = compile_graph(model.graph, target, encodings)
     except DoesNotFit as misfit:
-        return Measurement(model, target, _unfit(model, target, misfit), None, None, misfit)
+        records = _unfit(model, target, misfit)
+        return Measurement(model, target, digest(x), records, None, None, misfit)
     runner = Runner(program, limit=limit)
     profile(runner, x[0])  # traced, so it also sees what full speed cannot: code read as data
     runs = [runner.infer(one) for one in x]
@@ -91,7 +95,14 @@ def measure(
     if own and difference is None:
         score = _score(model, runs, reference_accuracy(model))
     counted = _Counted(model, program, runs, runner.emulator.name, difference is None, score)
-    return Measurement(model, target, counted.records(), program, difference, None)
+    return Measurement(model, target, digest(x), counted.records(), program, difference, None)
+
+
+def digest(inputs: NDArray[Any]) -> str:
+    """A short name for these inputs: other values, dtypes or shapes have another."""
+    described = f"{inputs.dtype.newbyteorder('<').str} {inputs.shape} ".encode()
+    values = np.ascontiguousarray(inputs, inputs.dtype.newbyteorder("<")).tobytes()
+    return sha256(described + values).hexdigest()[:16]
 
 
 def first_difference(
@@ -186,6 +197,7 @@ class _Counted:
             layer=layer,
             verdict=FITS,
             n_inputs=len(counts),
+            cycles_sum=int(counts.sum()),
             cycles_min=int(counts.min()),
             cycles_mean=mean,
             cycles_p95=int(np.percentile(counts, 95, method="inverted_cdf")),

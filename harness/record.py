@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
 REST = "(rest)"
 FITS, DOES_NOT_FIT = "fits", "does not fit"
 
@@ -18,6 +18,7 @@ class Record:
     so that layers' cycles and flash add up to the program's. encoding: of the layer's weights.
     verdict: `fits` or `does not fit`; in the latter case what was not run is None.
     cycles_*: over the inputs; p95 is the smallest cycle count that 95 % of inputs do not exceed.
+    The sum is the exact integer behind the mean.
     latency_ms: the mean at the device's clock. flash_bytes: text + rodata + data. sram_bytes: arena
     and measured stack peak; for a layer, the buffers in use while it runs. For a program that does
     not fit, both are what it would need, a reserve for the stack included. *_available: of the
@@ -33,6 +34,7 @@ class Record:
     encoding: str | None
     verdict: str
     n_inputs: int
+    cycles_sum: int | None
     cycles_min: int | None
     cycles_mean: float | None
     cycles_p95: int | None

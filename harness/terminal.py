@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-_NO_TERMINAL = 170  # columns, where output goes to a file
+NO_TERMINAL = 170
+"""Columns, where output goes to a file."""
 
 
 def is_terminal() -> bool:
@@ -16,7 +17,7 @@ def is_terminal() -> bool:
 def console_width() -> int:
     """Columns for a table on standard output."""
     console = Console()
-    return console.width if console.is_terminal else _NO_TERMINAL
+    return console.width if console.is_terminal else NO_TERMINAL
 
 
 def progress_bar() -> Progress:

@@ -10,10 +10,11 @@ import typer
 
 from harness.measure import measure
 from harness.options import DataOption, EncodingOption, ModelArgument, parse_encodings
+from harness.result import records_of, result_of
 from harness.run import DEFAULT_LIMIT
 from harness.store import check_writable, write_csv, write_json
-from harness.table import render_tables
 from harness.terminal import console_width, is_terminal
+from harness.text import render_results
 from kernels.target import find_target, targets
 from models import load
 
@@ -44,17 +45,17 @@ def command(
         loaded = loaded.shortened(inputs)
     encodings = parse_encodings(encoding)
     accuracy = cache(loaded.reference.accuracy)  # it imports torch, and serves every target
-    results = [
+    measurements = [
         measure(
             loaded, one, encodings=encodings, limit=limit, reference_accuracy=lambda _: accuracy()
         )
         for one in chosen
     ]
-    typer.echo(render_tables(results, console_width(), color=is_terminal()), nl=False)
-    records = [record for result in results for record in result.records]
+    results = [result_of(one, f"{model}@{one.target.name}") for one in measurements]
+    typer.echo(render_results(results, console_width(), color=is_terminal()), nl=False)
     if json:
-        write_json(json, records)
+        write_json(json, records_of(results))
     if csv:
-        write_csv(csv, records)
-    if not all(result.bit_exact for result in results):
+        write_csv(csv, records_of(results))
+    if not all(one.bit_exact for one in measurements):
         raise typer.Exit(1)

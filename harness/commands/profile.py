@@ -13,10 +13,11 @@ from harness.options import (
     TargetOption,
     parse_encodings,
 )
-from harness.profile import profile
+from harness.profile import ProfiledRun, profile
 from harness.run import Runner
-from harness.table import render_profile
+from harness.table import Heading, Table
 from harness.terminal import console_width, is_terminal
+from harness.text import render
 from kernels.compile import compile_graph
 from kernels.target import find_target
 from models import load
@@ -40,4 +41,29 @@ def command(
     result = profile(Runner(program), loaded.inputs[sample])
     if layer is not None and layer not in result.layers:
         raise typer.BadParameter(f"{model} has no layer {layer!r}: {', '.join(result.layers)}")
-    typer.echo(render_profile(result, layer, console_width(), color=is_terminal()), nl=False)
+    typer.echo(render(_table(result, layer), console_width(), color=is_terminal()), nl=False)
+
+
+def _table(result: ProfiledRun, layer: str | None) -> Table:
+    """A row for each symbol of one layer, or of all."""
+    shown = [cost for cost in result.symbols if layer in {None, cost.layer}]
+    arena = f"{result.arena_touched:,} of {result.program.arena.size:,} bytes of the arena touched"
+    return Table(
+        f"{result.cycles:,} cycles, stack {result.stack_peak} bytes, {arena}",
+        (
+            Heading("symbol", left=True),
+            Heading("layer", left=True),
+            *map(Heading, ("address", "cycles", "share", "instructions")),
+        ),
+        tuple(
+            (
+                cost.symbol,
+                cost.layer,
+                f"{cost.address:#06x}",
+                f"{cost.cycles:,}",
+                f"{cost.cycles / result.cycles:.1%}",
+                f"{cost.executed:,}",
+            )
+            for cost in sorted(shown, key=lambda cost: -cost.cycles)
+        ),
+    )

@@ -29,11 +29,13 @@ def _no_data(monkeypatch: pytest.MonkeyPatch) -> None:
 def run_benchmarks(run_pytest: RunPytest) -> RunPytest:
     """Run what is named in `benchmarks/`, or all of it, with the project's settings.
 
-    Its modules may be named like those of the tests in this process, so their paths name them.
+    Nothing is compared: the project's baselines are of its real data. Its modules may be named like
+    those of the tests in this process, so their paths name them.
     """
 
     def run(*arguments: object, name: str = "") -> pytest.RunResult:
         settings = ("--rootdir", ROOT, "-c", ROOT / "pyproject.toml", "--import-mode=importlib")
+        settings += ("-o", "cycles_compare=")
         return run_pytest(*settings, BENCHMARKS / name, *arguments)
 
     return run

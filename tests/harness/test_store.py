@@ -36,7 +36,7 @@ def written_csv(path: Path) -> list[dict[str, str]]:
 def test_json_names_schema_time_commit_and_tools(tmp_path: Path) -> None:
     document = written_json(tmp_path / "a.json")
     assert list(document) == ["schema", "created", "commit", "tools", "records"]
-    assert document["schema"] == SCHEMA == 1
+    assert document["schema"] == SCHEMA == 2
     assert document["commit"] == store.commit()
     assert document["tools"] == store.tools()
     created = datetime.fromisoformat(document["created"])
@@ -68,7 +68,7 @@ def test_csv_has_a_column_per_field_and_the_origin(tmp_path: Path) -> None:
     assert list(rows[0]) == [*FIELDS, "schema", "commit", "tools"]
     assert len(rows) == len(RECORDS)
     for row in rows:
-        assert row["schema"] == "1"
+        assert row["schema"] == "2"
         assert row["commit"] == (store.commit() or "")
         assert f"python={store.tools()['python']}" in row["tools"].split()
 

@@ -14,11 +14,14 @@ from harness.columns import LAYER_COLUMNS, PROGRAM_COLUMNS, Column
 from harness.errors import Difference
 from harness.measure import Measurement, measure
 from harness.record import Record
-from harness.table import render, render_tables
+from harness.result import Result, result_of
+from harness.table import record_table
+from harness.text import render, render_results
 from kernels.target import find_target
 
 PROGRAMS, LAYERS = (FITTING, TOO_LARGE), (LAYER, REMAINDER, LAYER_TOO_LARGE)
 WIDTHS = [20, 60, 80, 100, 120, 150, 200]
+TABLE = record_table("title", PROGRAM_COLUMNS, PROGRAMS)
 BOTH = pytest.mark.parametrize(
     ("columns", "records"), [(PROGRAM_COLUMNS, PROGRAMS), (LAYER_COLUMNS, LAYERS)]
 )
@@ -48,11 +51,11 @@ by layer
 
 
 def test_golden_programs_where_it_is_narrow() -> None:
-    assert render("programs", PROGRAM_COLUMNS, PROGRAMS, 95, color=False) == NARROW
+    assert render(record_table("programs", PROGRAM_COLUMNS, PROGRAMS), 95) == NARROW
 
 
 def test_golden_layers() -> None:
-    assert render("by layer", LAYER_COLUMNS, LAYERS, 200, color=False) == WIDE
+    assert render(record_table("by layer", LAYER_COLUMNS, LAYERS), 200) == WIDE
 
 
 def cells(columns: Sequence[Column], record: Record) -> dict[str, str]:
@@ -118,9 +121,9 @@ def test_columns_go_by_rank_and_are_named(
     columns: Sequence[Column], records: Sequence[Record], width: int
 ) -> None:
     def table(*shown: Column) -> str:
-        return render("title", shown, records, 1000, color=False)
+        return render(record_table("title", shown, records), 1000)
 
-    text = render("title", columns, records, width, color=False)
+    text = render(record_table("title", columns, records), width)
     kept = [column for column in columns if column.title in text.splitlines()[2]]
     gone = sorted(set(columns) - set(kept), key=lambda c: (c.rank, -columns.index(c)))
     named = f"(too narrow for: {', '.join(c.title for c in columns if c in gone)})\n"
@@ -137,38 +140,40 @@ def test_columns_go_by_rank_and_are_named(
 def test_no_line_ends_in_a_blank(
     columns: Sequence[Column], records: Sequence[Record], width: int
 ) -> None:
-    text = render("title", columns, records, width, color=False)
+    text = render(record_table("title", columns, records), width)
     assert re.search(r"[ \t]$", text, re.MULTILINE) is None
     assert text.endswith("\n")
 
 
 def test_names_are_not_taken_for_markup() -> None:
     name = "net[bold] :smile: [/x]"
-    text = render("[title]", PROGRAM_COLUMNS, [replace(FITTING, model=name)], 200, color=False)
+    text = render(record_table("[title]", PROGRAM_COLUMNS, [replace(FITTING, model=name)]), 200)
     assert f"  {name}  uno  " in text
 
 
 def test_color_changes_nothing_but_color(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even in a terminal that rich takes for one of 80 columns."""
-    plain = render("title", PROGRAM_COLUMNS, PROGRAMS, 170, color=False)
+    plain = render(TABLE, 170)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     for term in ("xterm", "dumb"):
         monkeypatch.setenv("TERM", term)
-        colored = render("title", PROGRAM_COLUMNS, PROGRAMS, 170, color=True)
+        colored = render(TABLE, 170, color=True)
         bare = re.sub(r"\x1b\[[0-9;]*m", "", colored)
         assert [line.rstrip() for line in bare.splitlines()] == plain.splitlines()
     monkeypatch.setenv("TERM", "xterm")
-    assert "\x1b[" in render("title", PROGRAM_COLUMNS, PROGRAMS, 170, color=True)
-    assert "\x1b[" not in render("title", PROGRAM_COLUMNS, PROGRAMS, 170, color=False)
+    assert "\x1b[" in render(TABLE, 170, color=True)
+    assert "\x1b[" not in render(TABLE, 170)
 
 
-def measured(*records: Record, difference: Difference | None = None) -> Measurement:
-    return Measurement(tiny_model(), find_target("uno"), records, None, difference, None)
+def measured(*records: Record, difference: Difference | None = None) -> Result:
+    """A result of these records."""
+    found = Measurement(tiny_model(), find_target("uno"), "", records, None, difference, None)
+    return result_of(found, "tiny@uno")
 
 
 def test_programs_come_first_then_layers_then_remarks() -> None:
-    text = render_tables([measured(FITTING, LAYER), measured(TOO_LARGE, LAYER_TOO_LARGE)], 200)
+    text = render_results([measured(FITTING, LAYER), measured(TOO_LARGE, LAYER_TOO_LARGE)], 200)
     programs, layers = text.split("by layer\n")
     assert programs.startswith("cycles per inference\n")
     assert re.findall(r"^  (net|big) .* (yes|NO)$", programs, re.MULTILINE) == [
@@ -180,13 +185,13 @@ def test_programs_come_first_then_layers_then_remarks() -> None:
 
 
 def test_remarks_are_made_once() -> None:
-    text = render_tables([measured(FITTING, LAYER)] * 3, 200)
+    text = render_results([measured(FITTING, LAYER)] * 3, 200)
     assert text.count("tiny: made by hand\n") == 1
     assert text.count("accuracy by the emulator") == 1
 
 
 def test_a_misfit_is_remarked_on() -> None:
-    text = render_tables([measure(tiny_model(), CRAMPED_FLASH)], 200)
+    text = render_results([result_of(measure(tiny_model(), CRAMPED_FLASH), "tiny")], 200)
     assert re.search(
         r"^tiny does not fit cramped: flash needs \d+ bytes, 20 are available \(\d+ too many\): "
         r"startup \d+, fc \d+, .*$",
@@ -201,4 +206,4 @@ def test_a_difference_is_remarked_on() -> None:
     where = Difference(sample=3, tensor="logits", index=1, got=-4, want=5)
     assert (
         "tiny on uno is NOT bit-exact: input 3, logits[1]: emulator -4, reference 5\n"
-    ) in render_tables([measured(wrong, LAYER, difference=where)], 200)
+    ) in render_results([measured(wrong, LAYER, difference=where)], 200)
