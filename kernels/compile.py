@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from kernels.choice import Choices
-from kernels.emit import tensor_symbol
-from kernels.image import Arena, Location, Program
+from kernels.draft import Draft
+from kernels.image import Program
 from kernels.ir import Graph, verify
-from kernels.passes.arena import alive_at, plan_arena
+from kernels.passes.arena import plan_arena
 from kernels.passes.dead_units import remove_dead_units
-from kernels.passes.emission import emit_layers, lifetimes
+from kernels.passes.emission import Emission, emit_layers, lifetimes
 from kernels.passes.encoding import choose_encodings
 from kernels.passes.fit import check_fit
 from kernels.passes.forms import choose_forms
-from kernels.passes.layout import lay_out, startup_of
+from kernels.passes.layout import Piece, lay_out, startup_of
 from kernels.passes.link import link, source
 from kernels.passes.ranges import prove_ranges
 from kernels.plan import Plan
@@ -29,31 +27,31 @@ def compile_graph(graph: Graph, target: Target, encodings: Choices | None = None
     encodings: choices by layer's name; layers not named get the first in rank that serves.
     Raises a CompilerError: GraphError, AccumulatorOverflow, Unsupported, DoesNotFit.
     """
+    draft = draft_graph(graph, target, encodings)
+    check_fit(target, draft.parts, draft.arena)
+    image = link(target, draft.pieces, draft.addresses)
+    return Program(
+        graph=graph,
+        lowered=draft.lowered,
+        target=target,
+        choices=draft.plan.choices,
+        image=image,
+        arena=draft.arena,
+        layer_sram=draft.layer_sram,
+        tensors=draft.locations,
+        source=source(target, draft.pieces, draft.addresses),
+    )
+
+
+def draft_graph(graph: Graph, target: Target, encodings: Choices | None = None) -> Draft:
+    """Everything but the linked bytes: all sizes are known, whether or not they fit."""
     verify(graph)
     lowered = lower(graph)
     plan = decide(lowered, target.isa, encodings or {})
-    machine = startup_of(target)
-    for far in (False, True) if "ELPM" in target.features else (False,):
-        emission = emit_layers(lowered, target, machine.ISA, plan, far=far)
-        pieces = lay_out(emission, target)
-        if pieces[-1].part.address + pieces[-1].part.size <= machine.FAR:
-            break
+    emission, pieces = write(lowered, target, plan)
     buffers = lifetimes(lowered, emission)
     arena = plan_arena(buffers, target.arena_alignment)
-    check_fit(target, [piece.part for piece in pieces], arena)
-    addresses = _addresses(target, arena)
-    image = link(target, pieces, addresses)
-    return Program(
-        graph=graph,
-        lowered=lowered,
-        target=target,
-        choices=plan.choices,
-        image=image,
-        arena=arena,
-        layer_sram={n.name: alive_at(buffers, step) for step, n in enumerate(graph.nodes)},
-        tensors=_locations(graph, addresses),
-        source=source(target, pieces, addresses),
-    )
+    return Draft(graph, lowered, target, plan, emission, pieces, buffers, arena)
 
 
 def lower(graph: Graph) -> Graph:
@@ -70,11 +68,12 @@ def decide(graph: Graph, isa: str, encodings: Choices) -> Plan:
     return Plan(ranges, choices, choose_forms(graph, isa, ranges, choices))
 
 
-def _addresses(target: Target, arena: Arena) -> dict[str, int]:
-    origin = target.arena_origin(arena.size)
-    return {symbol: origin + offset for symbol, offset in arena.offsets.items()}
-
-
-def _locations(graph: Graph, addresses: Mapping[str, int]) -> dict[str, Location]:
-    tensors = [graph.tensors[name] for name in (graph.input.name, *graph.outputs)]
-    return {t.name: Location(addresses[tensor_symbol(t)], t.dtype, t.shape) for t in tensors}
+def write(lowered: Graph, target: Target, plan: Plan) -> tuple[Emission, list[Piece]]:
+    """Every layer's code and constants, and the order of all parts; near loads where they reach."""
+    machine = startup_of(target)
+    emission = emit_layers(lowered, target, machine.ISA, plan, far=False)
+    pieces = lay_out(emission, target)
+    if "ELPM" in target.features and pieces[-1].end > machine.FAR:
+        emission = emit_layers(lowered, target, machine.ISA, plan, far=True)
+        pieces = lay_out(emission, target)
+    return emission, pieces

@@ -47,6 +47,11 @@ class Piece:
     symbol: str | None
 
     @property
+    def end(self) -> int:
+        """The first address behind the part."""
+        return self.part.address + self.part.size
+
+    @property
     def start(self) -> int:
         """Address of the text's first byte."""
         return self.part.address + self.part.size - self.text.size

@@ -1,0 +1,86 @@
+"""The multiple-choice knapsack: of each group one item, cheapest in all, within a capacity.
+
+1. States are choices for the first groups: bytes and cost. The next group's items extend each.
+2. A state is dropped where at least `count` others are no larger and no dearer: whatever extends it
+   extends them, so none of the `count` best plans is lost.
+3. Bytes that several items share are paid once: each set of shared parts is tried by itself.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, combinations
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One way to serve a group. size: bytes of its own. shared: names of parts that it needs."""
+
+    size: int
+    cost: float
+    shared: frozenset[str] = field(default=frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """An item of each group, by index; bytes with shared parts, and cost, of all together."""
+
+    indices: tuple[int, ...]
+    size: int
+    cost: float
+
+
+def cheapest(
+    groups: Sequence[Sequence[Item]],
+    capacity: int,
+    shared: Mapping[str, int] | None = None,
+    count: int = 1,
+) -> list[Pick]:
+    """The `count` cheapest picks within the capacity, cheapest first; fewer where there are fewer.
+
+    shared: bytes of the parts that items name.
+    """
+    sizes = shared or {}
+    found: dict[tuple[int, ...], Pick] = {}
+    for parts in _subsets(sorted(sizes)):
+        paid = sum(sizes[part] for part in parts)
+        for pick in _cheapest_with(groups, capacity, frozenset(parts), paid, count):
+            known = found.get(pick.indices)
+            if known is None or pick.size < known.size:
+                found[pick.indices] = pick
+    return sorted(found.values(), key=lambda pick: (pick.cost, pick.size, pick.indices))[:count]
+
+
+def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return chain.from_iterable(combinations(names, n) for n in range(len(names) + 1))
+
+
+def _cheapest_with(
+    groups: Sequence[Sequence[Item]], capacity: int, parts: frozenset[str], paid: int, count: int
+) -> list[Pick]:
+    states = [Pick((), paid, 0.0)]
+    for group in groups:
+        usable = [(index, item) for index, item in enumerate(group) if item.shared <= parts]
+        states = _undominated(
+            [
+                Pick((*state.indices, index), state.size + item.size, state.cost + item.cost)
+                for state in states
+                for index, item in usable
+                if state.size + item.size <= capacity
+            ],
+            count,
+        )
+    return states if paid <= capacity else []
+
+
+def _undominated(states: list[Pick], count: int) -> list[Pick]:
+    """States that fewer than `count` others are at least as good as."""
+    kept: list[Pick] = []
+    costs: list[float] = []  # of those kept, ascending
+    for state in sorted(states, key=lambda pick: (pick.size, pick.cost, pick.indices)):
+        if bisect_right(costs, state.cost) < count:
+            kept.append(state)
+            insort(costs, state.cost)
+    return kept
