@@ -7,9 +7,12 @@ their channels, are one run of bytes. A sequence, (length, channels), is an imag
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+NumberT = TypeVar("NumberT", bound=np.generic)
 
 Pair = tuple[int, int]
 Image = tuple[int, int, int]
@@ -51,8 +54,8 @@ class Window:
             return [f"a window of {self.size} does not fit an image of {image[:2]}"]
         return []
 
-    def gather(self, x: NDArray[np.int64], fill: int) -> NDArray[np.int64]:
-        """All windows, int64 (batch, rows, columns, *size, channels), of (batch, *image).
+    def gather(self, x: NDArray[NumberT], fill: float) -> NDArray[NumberT]:
+        """All windows, (batch, rows, columns, *size, channels), of (batch, *image).
 
         fill: the value of pixels in the padding.
         """

@@ -137,10 +137,17 @@ def built(name: str) -> tuple[nn.Module, Tensor]:
     return module, 3 * torch.randn(20, *shape)
 
 
+def plain(module: nn.Module, example: Tensor, name: str = "imported") -> FloatNetwork:
+    """The network of a plain sequence of layers."""
+    network = from_torch(module, example, name)
+    assert isinstance(network, FloatNetwork)
+    return network
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_the_float_network_is_the_module(name: str) -> None:
     module, inputs = built(name)
-    network = from_torch(module, inputs[:2])
+    network = plain(module, inputs[:2])
     assert all(part.training for part in module.modules())
     assert network.sizes == MODULES[name][2]
     wanted = module.eval()(inputs).detach().numpy()
@@ -152,7 +159,7 @@ def test_the_float_network_is_the_module(name: str) -> None:
 def test_quantized_networks_agree(bits: int, per_row: bool) -> None:
     module, _ = built("image")
     calibration = np.random.default_rng(0).integers(0, 256, (300, 3, 4)).astype(np.uint8)
-    network = from_torch(module, torch.zeros(1, 3, 4), "image")
+    network = plain(module, torch.zeros(1, 3, 4), "image")
     graph = network.quantize(calibration, input_scale=1 / 64, bits=bits, per_row=per_row)
     ir.verify(graph)
     flat = calibration.reshape(300, -1)
@@ -178,32 +185,61 @@ def test_devices_run_an_imported_network(target: str) -> None:
         assert outputs["predicted"].tolist() == wanted["predicted"][number].tolist()
 
 
-class Residual(nn.Module):
-    """Adds what it computed to its input."""
+class Squared(nn.Module):
+    """Multiplies what it computed with itself."""
 
     def __init__(self) -> None:
         super().__init__()
         self.inner = nn.Linear(FEATURES, FEATURES)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The sum."""
-        return x + self.inner(x)
+        """The squares."""
+        inner = self.inner(x)
+        return inner * inner
 
 
 UNSUPPORTED: dict[str, tuple[nn.Module, tuple[int, ...], str, str, str]] = {
-    "convolution": (
-        sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(20, 3)),
+    "dilated": (
+        sequential(nn.Conv1d(1, 2, 3, dilation=2), nn.Flatten(), nn.Linear(16, 3)),
         (1, FEATURES),
         "aten.conv1d.default",
         "'0' (Conv1d)",
-        "Flatten and Linear",
+        "Conv1d or Conv2d with dilation 1",
     ),
-    "gelu": (
-        sequential(sequential(nn.Linear(FEATURES, 3), nn.GELU())),
+    "transposed": (
+        sequential(sequential(nn.ConvTranspose2d(1, 2, 3))),
+        (1, 4, 4),
+        "aten.conv_transpose2d.input",
+        "'0.0' (ConvTranspose2d)",
+        "Conv2d, or Linear",
+    ),
+    "ceil mode": (
+        sequential(nn.Conv2d(1, 2, 1), nn.MaxPool2d(2, ceil_mode=True)),
+        (1, 5, 5),
+        "aten.max_pool2d.default",
+        "'1' (MaxPool2d)",
+        "MaxPool without dilation and ceil_mode",
+    ),
+    "padding not counted": (
+        sequential(nn.Conv2d(1, 2, 1), nn.AvgPool2d(3, 1, 1, count_include_pad=False)),
+        (1, 5, 5),
+        "aten.avg_pool2d.default",
+        "'1' (AvgPool2d)",
+        "padding counted",
+    ),
+    "adaptive pool": (
+        sequential(nn.Conv2d(1, 2, 1), nn.AdaptiveAvgPool2d(2)),
+        (1, 4, 4),
+        "aten.adaptive_avg_pool2d.default",
+        "'1' (AdaptiveAvgPool2d)",
+        "AdaptiveAvgPool to size 1",
+    ),
+    "product of two values": (
+        Squared(),
         (FEATURES,),
-        "aten.gelu.default",
-        "'0.1' (GELU)",
-        "ReLU",
+        "aten.mul.Tensor",
+        "the module's own forward (Squared)",
+        "a sum of two values",
     ),
     "softmax": (
         sequential(nn.Linear(FEATURES, 3), nn.Softmax(-1)),
@@ -217,28 +253,14 @@ UNSUPPORTED: dict[str, tuple[nn.Module, tuple[int, ...], str, str, str]] = {
         (FEATURES,),
         "aten.layer_norm.default",
         "'0' (LayerNorm)",
-        "BatchNorm1d",
-    ),
-    "residual": (
-        Residual(),
-        (FEATURES,),
-        "aten.add.Tensor",
-        "the module's own forward (Residual)",
-        "a plain sequence of layers",
-    ),
-    "leaky relu": (
-        sequential(nn.Linear(FEATURES, 3), nn.LeakyReLU()),
-        (FEATURES,),
-        "aten.leaky_relu.default",
-        "'1' (LeakyReLU)",
-        "nearest: ReLU",
+        "BatchNorm",
     ),
     "order": (
         sequential(nn.PixelShuffle(2), nn.Flatten(), nn.Linear(FEATURES, 3)),
         (4, 3, 1),
         "aten.pixel_shuffle.default",
         "'0' (PixelShuffle)",
-        "Linear, ReLU, BatchNorm1d",
+        "Linear, Conv1d, Conv2d, BatchNorm",
     ),
 }
 
@@ -296,7 +318,7 @@ def test_nan_is_refused() -> None:
 
 
 def network() -> FloatNetwork:
-    return from_torch(built("named")[0], torch.zeros(2, FEATURES))
+    return plain(built("named")[0], torch.zeros(2, FEATURES))
 
 
 def test_calibration_must_fit() -> None:
