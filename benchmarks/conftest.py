@@ -14,13 +14,15 @@ from harness.errors import KNOWN_ERRORS
 from harness.profile import profile
 from harness.pytest_plugin import SESSION, Cycles, LoadModel, one_line
 from harness.run import Runner
+from harness.verify import verify
 from kernels.compile import compile_graph
-from kernels.target import find_target
+from kernels.target import Target, find_target, targets
 from models import Model, load
 
 _DATA_FREE = "tinychat is not measured: give --z80ai PATH or set TRUECYCLE_Z80AI"
 _TINYCHAT = pytest.StashKey[Model]()
 _TURNS = 5
+_FIRST_EXAMPLES = 20
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=1000,
         metavar="N",
         help="hostile images per device (default: %(default)s; 10000 take a minute)",
+    )
+    parser.addoption(
+        "--whole-split",
+        action="store_true",
+        help="compare emulator and reference on every validation example (minutes), not on a few",
     )
 
 
@@ -88,6 +95,28 @@ def tinychat_folder(request: pytest.FixtureRequest) -> Path:
 def hostile_images(request: pytest.FixtureRequest) -> int:
     images: int = request.config.getoption("--hostile-images")
     return images
+
+
+@pytest.fixture
+def check_split(cycles: Cycles, request: pytest.FixtureRequest) -> Callable[[Model, str], None]:
+    """Compare emulator and reference on a model's evaluation, on an instruction set.
+
+    The target is the smallest that holds the program.
+    """
+    whole: bool = request.config.getoption("--whole-split")
+    examples, jobs = (None, os.cpu_count() or 1) if whole else (_FIRST_EXAMPLES, 1)
+
+    def check(model: Model, isa: str) -> None:
+        found = one_line(lambda: verify(model, _by_size(isa), examples=examples, jobs=jobs))
+        cycles.note(found.text())
+        found.check()
+
+    return check
+
+
+def _by_size(isa: str) -> list[Target]:
+    found = [target for target in targets().values() if target.isa == isa]
+    return sorted(found, key=lambda target: target.code.size)
 
 
 @pytest.fixture

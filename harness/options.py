@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-ModelArgument = Annotated[str, typer.Argument(help="A model; `truecycle models` lists them.")]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A model, `truecycle models` lists them; or a checkpoint file.")
+]
 
 TargetOption = Annotated[
     str, typer.Option("--target", help="A target; `truecycle targets` lists them.")

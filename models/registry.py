@@ -55,6 +55,11 @@ class TrainingEntry:
 
 _trainers: dict[str, TrainingEntry] = {}
 
+Opener = Callable[[Path, Path | None], Model]
+"""Takes a file and the data folder, None for the one that the environment names."""
+
+_openers: dict[str, Opener] = {}
+
 
 def register(
     name: str, title: str, data: DataFolder | None = None
@@ -66,6 +71,18 @@ def register(
             raise ValueError(f"two models are named {name!r}")
         _entries[name] = Entry(name, title, data, factory)
         return factory
+
+    return add
+
+
+def register_opener(suffix: str) -> Callable[[Opener], Opener]:
+    """Decorate a function that loads a model from a file whose name ends so."""
+
+    def add(opener: Opener) -> Opener:
+        if suffix in _openers:
+            raise ValueError(f"two functions open files of {suffix!r}")
+        _openers[suffix] = opener
+        return opener
 
     return add
 
@@ -94,7 +111,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str, data: Path | None = None) -> Model:
-    """Load a model.
+    """Load a model, by its name or from a checkpoint's path, which ends in `.npz`.
 
     data: the folder for a model that needs one; None looks at the environment variable that the
     model's entry names. Other models do not read it.
@@ -102,6 +119,8 @@ def load(name: str, data: Path | None = None) -> Model:
     Raises UnknownModel, DataNeeded, ModelFileError.
     """
     known = {entry.name: entry for entry in catalog()}
+    if opener := _openers.get(Path(name).suffix):
+        return opener(Path(name), data)
     if name not in known:
         raise UnknownModel(name, known)
     entry = known[name]

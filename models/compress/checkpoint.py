@@ -56,7 +56,7 @@ class Checkpoint:
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint; equal checkpoints give equal bytes, as long as zlib is the same.
 
-    Weights that are levels times a scale are stored as those. Real ones are single precision.
+    Weights that are levels times a scale are stored as those. Real ones are half precision.
     """
     text = About(
         checkpoint.seed,
@@ -72,7 +72,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     for number, (real, integer) in enumerate(pairs, start=1):
         prefix = f"fc{number}_"
         if isinstance(real, RealLayer):
-            arrays[prefix + "weight"] = real.weights.astype(np.float32)
+            arrays[prefix + "weight"] = real.weights.astype(np.float16)
         else:
             arrays[prefix + "weight_scale"] = real.scale
         arrays[prefix + "real_bias"] = real.bias
@@ -120,7 +120,7 @@ def _layer(
     if leveled:
         specs["weight_scale"] = ArraySpec("float64", ((outputs,), (1,)), 1e-30, 1e30)
     else:
-        specs["weight"] = ArraySpec("float32", (outputs, inputs))
+        specs["weight"] = ArraySpec("float16", (outputs, inputs))
     found = {name: file.read(prefix + name, spec) for name, spec in specs.items()}
     real = (
         LevelLayer(found["levels"], found["weight_scale"], found["real_bias"])

@@ -13,8 +13,9 @@ from models.export import LevelLayer, RealLayer, per_layer
 def float_layers(network: Network) -> tuple[RealLayer | LevelLayer, ...]:
     """What a float network needs to give the same logits, normalization folded.
 
-    Where training quantized the weights, levels and scales. Raises ModelError for parameters that
-    are NaN or infinite.
+    Where training quantized the weights, levels and scales. Others are rounded to half precision,
+    which makes checkpoints half as large. Raises ModelError for parameters that are NaN or
+    infinite.
     """
     for name, parameter in network.named_parameters():
         if not torch.isfinite(parameter).all():

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from kernels.dtypes import DTYPES, DType
 
 MAX_WEIGHT = 127
-ACTIVATION_LEVELS = {"uint8": 255, "int16": 4095}
-"""Steps of hidden activations by dtype; 12 bits of int16 leave accumulators within 24 or so."""
+ACTIVATION_LEVELS = {"uint8": 255, "int16": 1023}
+"""Steps of hidden activations by dtype; 10 bits of int16 leave accumulators within 24."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -37,8 +37,9 @@ class Place:
     low: int
 
     def grid(self, input_shift: int, shift: int, scale: float) -> Grid:
-        """The choices for a layer here."""
-        return Grid(str(self.dtype), input_shift, shift, scale, self.low, self.dtype.high)
+        """The choices for a layer here; what is hidden saturates at its levels."""
+        high = self.dtype.high if self.low < 0 else self.levels
+        return Grid(str(self.dtype), input_shift, shift, scale, self.low, high)
 
     @property
     def step(self) -> float:

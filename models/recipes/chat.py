@@ -9,12 +9,16 @@ protocol A's training queries.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from models.compress.methods import Distill, Method, PostTraining, PruneUnits, QuantizeAware, Train
 from models.compress.options import Schedule, WeightFormat
 from models.compress.recipe import Recipe
 
 FULL = (256, 192, 128)
+"""Hidden units of z80ai's network."""
+MIDDLE = (128, 64)
+"""For the project's own data: int8 weights that fit a Mega and CP/M, and pruned ones an UNO."""
 SMALL = (192, 96)
 INPUT_SCALE = 16.0
 INPUT_HIGH = 63
@@ -24,8 +28,9 @@ GENERALIZE = Schedule(epochs=60, learning_rate=2e-3, weight_decay=0.02, dropout=
 MEMORIZE = Schedule(epochs=80, learning_rate=2e-3, weight_decay=0.0, dropout=0.0, augment=False)
 
 
-def _generalizing(task: str) -> tuple[Recipe, ...]:
+def _generalizing(task: str, hidden: tuple[int, ...]) -> tuple[Recipe, ...]:
     """Recipes for a task under protocol A."""
+    made = partial(_recipe, task, hidden=hidden)
     plain = GENERALIZE
     norming = replace(plain, learning_rate=4e-3, dropout=0.05)
     binary = _by_rows(WeightFormat.BINARY, norming)
@@ -35,27 +40,30 @@ def _generalizing(task: str) -> tuple[Recipe, ...]:
     teach = Distill(teachers=1, weight=0.6, temperature=1.5, teacher=plain)
     pruning = PruneUnits(0.5, schedule=plain)
     return (
-        _recipe(task, "float", "float baseline, run as int8", Train(plain)),
-        _recipe(task, "int8", "int8 per row, after training", Train(plain), PostTraining(8)),
-        _recipe(
-            task,
+        made(
+            "float",
+            "float, run with int8 weights and 16-bit activations",
+            Train(plain),
+            activations="int16",
+        ),
+        made("int8", "int8 per row, after training", Train(plain), PostTraining(8)),
+        made(
             "int4",
             "int4 per row",
             Train(plain),
             QuantizeAware(WeightFormat.INT4, per_row=True, schedule=tuned),
         ),
-        _recipe(task, "pruned", "half of the units pruned, int8", Train(plain), pruning),
-        _recipe(task, "2bit", "weights in -2..1", _by_shift(WeightFormat.TWO_BIT, plain)),
-        _recipe(task, "ternary", "ternary, a scale per row", ternary),
-        _recipe(
-            task,
+        made("pruned", "half of the units pruned, int8", Train(plain), pruning),
+        made("2bit", "weights in -2..1", _by_shift(WeightFormat.TWO_BIT, plain)),
+        made("ternary", "ternary, a scale per row", ternary),
+        made(
             "ternary-shift",
             "ternary, a shift per layer",
             _by_shift(WeightFormat.TERNARY, plain),
         ),
-        _recipe(task, "ternary-distilled", "ternary, distilled", teach, ternary),
-        _recipe(task, "binary", "binary", binary),
-        _recipe(task, "binary-distilled", "binary, distilled", teach, binary),
+        made("ternary-distilled", "ternary, distilled", teach, ternary),
+        made("binary", "binary", binary),
+        made("binary-distilled", "binary, distilled", teach, binary),
     )
 
 
@@ -72,11 +80,15 @@ def _memorizing(task: str) -> tuple[Recipe, ...]:
 
 
 def _recipe(
-    task: str, what: str, title: str, *chain: Method, hidden: tuple[int, ...] = FULL
+    task: str,
+    what: str,
+    title: str,
+    *chain: Method,
+    hidden: tuple[int, ...] = FULL,
+    activations: str = "uint8",
 ) -> Recipe:
-    return Recipe(
-        f"{task}-{what}", f"{task}: {title}", task, hidden, chain, INPUT_SCALE, INPUT_HIGH
-    )
+    name, title = f"{task}-{what}", f"{task}: {title}"
+    return Recipe(name, title, task, hidden, chain, INPUT_SCALE, INPUT_HIGH, activations)
 
 
 def _by_shift(weights: WeightFormat, schedule: Schedule) -> QuantizeAware:
@@ -90,8 +102,8 @@ def _by_rows(weights: WeightFormat, schedule: Schedule) -> QuantizeAware:
 
 
 RECIPES = (
-    *_generalizing("chat-a"),
-    *_generalizing("tinychat-a"),
+    *_generalizing("chat-a", MIDDLE),
+    *_generalizing("tinychat-a", FULL),
     *_memorizing("chat-b"),
     *_memorizing("tinychat-b"),
 )

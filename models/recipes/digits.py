@@ -11,13 +11,18 @@ BRIGHTEST = 16
 SCHEDULE = Schedule(epochs=100, learning_rate=0.01, batch=64, weight_decay=0.05, dropout=0.0)
 
 
-def _recipe(what: str, title: str, *chain: Method) -> Recipe:
-    return Recipe(
-        f"digits-{what}", f"digits: {title}", "digits", HIDDEN, chain, 1 / BRIGHTEST, BRIGHTEST
-    )
+def _recipe(what: str, title: str, *chain: Method, activations: str = "uint8") -> Recipe:
+    name, title = f"digits-{what}", f"digits: {title}"
+    return Recipe(name, title, "digits", HIDDEN, chain, 1 / BRIGHTEST, BRIGHTEST, activations)
 
 
 RECIPES = (
+    _recipe(
+        "float",
+        "float, run with int8 weights and 16-bit activations",
+        Train(SCHEDULE),
+        activations="int16",
+    ),
     _recipe(
         "pruned",
         "half of the units pruned, int8",

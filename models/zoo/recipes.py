@@ -6,25 +6,36 @@ from functools import partial
 from pathlib import Path
 
 from models import recipes, tasks
+from models.chat.protocols import ChatTask
 from models.compress import checkpoint
 from models.compress.recipe import Recipe
+from models.errors import ModelFileError
+from models.evaluation import ReplyTable
 from models.model import Evaluation, Model, Reference
-from models.registry import register, register_trainer
+from models.registry import register, register_opener, register_trainer
 from models.task import Task
 from models.training import Progress, TrainingReport
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
-RUNS = 200
+MACS_RUN = 1_000_000
+FEWEST_RUNS = 10
 
 
+@register_opener(checkpoint.SUFFIX)
 def load_checkpoint(path: Path, data: Path | None = None) -> Model:
-    """The model in a recipe's checkpoint, wherever it lies; its inputs are of the validation set.
+    """The model in a recipe's checkpoint, wherever it lies.
 
+    Its inputs are the first of the validation set, about a million multiply-accumulates in all.
     data: the folder for a task that needs one, as for `models.load`. Raises ModelFileError,
     UnknownTask, DataNeeded.
     """
     stored = checkpoint.load(path)
     task = tasks.load_task(str(stored.recipe["task"]), data)
+    sizes = (task.train.inputs.shape[1], task.classes)
+    if (stored.sizes[0], stored.sizes[-1]) != sizes:
+        raise ModelFileError(
+            path, None, f"has sizes {stored.sizes}, but {task.name} has {sizes[0]} to {sizes[1]}"
+        )
     return _model(stored, task)
 
 
@@ -38,16 +49,26 @@ def _model(stored: checkpoint.Checkpoint, task: Task) -> Model:
         return trainer.float_accuracy(stored.real, stored.settings.input_scale, examples)
 
     sizes = "-".join(str(size) for size in stored.sizes)
+    macs = sum(layer.levels.size for layer in stored.layers)
+    runs = max(FEWEST_RUNS, MACS_RUN // macs)
     return Model(
         name=str(stored.recipe["name"]),
         title=f"{stored.recipe['title']}, {sizes}",
         graph=stored.graph,
-        inputs=examples.inputs[:RUNS],
-        labels=examples.labels[:RUNS],
+        inputs=examples.inputs[:runs],
+        labels=examples.labels if runs >= len(examples.labels) else None,
         evaluation=Evaluation(what, examples.inputs, examples.labels),
         reference=Reference(f"float PyTorch, {what}", reference_accuracy),
-        notes=(f"{task.protocol}; trained with seed {stored.seed}",),
+        notes=(f"trained with seed {stored.seed}", *_bracket(task)),
     )
+
+
+def _bracket(task: Task) -> tuple[str, ...]:
+    """What an accuracy on chat is to be read beside."""
+    if not isinstance(task, ChatTask):
+        return ()
+    blind = ReplyTable(task.train_pairs, task.charset).accuracy(task.validation_pairs)
+    return (f"a table of reply prefixes that ignores the query reaches {blind:.1%}",)
 
 
 def _shipped(recipe: Recipe) -> Path:

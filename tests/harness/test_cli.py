@@ -128,7 +128,7 @@ def test_bench_fails_where_something_is_wrong(cli: Cli, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["bench", "nothing"], "no model is named 'nothing'; choose one of: digits-int8, tiny"),
+        (["bench", "nothing"], "no model is named 'nothing'; choose one of: chat-a-2bit, "),
         (["bench", "tiny", "--target", "pdp11"], "unknown target 'pdp11'; known targets: uno, "),
         (["bench", "tinychat"], "tinychat needs a folder with z80ai's tinychat files "),
         (["bench", "tinychat", "--data", "absent"], "absent/model.npz: "),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,25 @@ def test_digits_without_data(run_benchmarks: RunPytest) -> None:
             f"{NOTE}$",
         ]
     )
+
+
+def test_chat_says_what_does_not_fit(run_benchmarks: RunPytest) -> None:
+    result = run_benchmarks("--cycles-inputs=1", "-k", "ternary or int8", name="test_chat.py")
+    result.assert_outcomes(passed=6, deselected=15)
+    result.stdout.re_match_lines(
+        [
+            r"  chat-a-int8 +mega .* yes$",
+            r"chat-a-int8: a table of reply prefixes that ignores the query reaches 69\.1%$",
+            f"{NOTE}$",
+        ]
+    )
+
+
+def test_a_few_examples_of_the_split(run_benchmarks: RunPytest) -> None:
+    result = run_benchmarks("-k", "digits", name="test_whole_split.py")
+    found = r"digits-(float|int8) on \w+: all outputs of 20 examples equal the reference's, "
+    assert sum(bool(re.match(found, line)) for line in result.outlines) == 4
+    result.assert_outcomes(passed=4, deselected=14)
 
 
 def test_tinychat_is_left_out_without_data(run_benchmarks: RunPytest) -> None:

@@ -12,18 +12,38 @@ import models
 from models import registry
 from models.errors import DataNeeded, ModelError, UnknownModel
 
+COMPRESSIONS = ("float", "pruned", "int8", "int4", "2bit", "ternary", "binary")
+
 
 def test_every_model_is_listed_with_what_it_needs() -> None:
     needs = {entry.name: entry.data is not None for entry in models.catalog()}
-    assert needs == {"digits-int8": False, "tinychat": True}
-    assert models.names() == tuple(needs)
+    chat = {f"chat-a-{compression}" for compression in COMPRESSIONS}
+    assert set(needs) == chat | {"digits-float", "digits-int8", "tinychat"}
+    assert [name for name, needed in needs.items() if needed] == ["tinychat"]
+    assert models.names() == tuple(sorted(needs))
 
 
 def test_an_unknown_name_lists_those_that_exist() -> None:
-    with pytest.raises(UnknownModel, match=r"'digit'; choose one of: digits-int8, tinychat$"):
+    with pytest.raises(UnknownModel, match=r"'digit'; choose one of: chat-a-2bit, .*, tinychat$"):
         models.load("digit")
     with pytest.raises(UnknownModel, match=r"'tinychat'; choose one of: chat-a-2bit, .*, digits, "):
         models.train("tinychat")
+
+
+def test_a_path_loads_the_checkpoint_there(tmp_path: Path) -> None:
+    shipped = Path(models.__file__).parent / "checkpoints"
+    path = tmp_path / "mine.npz"
+    path.write_bytes((shipped / "digits-float.npz").read_bytes())
+    assert models.load(str(path)).name == "digits-float"
+    with pytest.raises(models.ModelFileError, match=r"digits\.npz: about: is missing"):
+        models.load(str(shipped / "digits.npz"))
+    with pytest.raises(models.ModelFileError, match=r"none\.npz: no such file"):
+        models.load(str(tmp_path / "none.npz"))
+
+
+def test_two_openers_of_one_suffix_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"two functions open files of '\.npz'"):
+        registry.register_opener(".npz")(lambda *_: models.load("digits-int8"))
 
 
 def test_missing_data_says_what_to_pass(monkeypatch: pytest.MonkeyPatch) -> None:
