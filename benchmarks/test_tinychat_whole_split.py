@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.pytest_plugin import LoadModel, one_line
 from models import Model
 
 
 @pytest.mark.parametrize("isa", ["avr", "z80"])
 def test_tinychat_whole_split(
-    check_split: Callable[[Model, str], None], tinychat: Model, isa: str
+    check_split: Callable[[Model, str], None], load_model: LoadModel, isa: str
 ) -> None:
-    check_split(tinychat, isa)
+    check_split(one_line(lambda: load_model("tinychat")), isa)

@@ -67,11 +67,13 @@ def measure(
     encodings: Choices | None = None,
     limit: int = DEFAULT_LIMIT,
     reference_accuracy: Callable[[Model], float] = lambda model: model.reference.accuracy(),
+    progress: Callable[[int], None] | None = None,
 ) -> Measurement:
     """Measure a model, or the one of that name, on a target, or the one of that name.
 
     inputs: integers (n, *input shape) in place of the model's own; there is then no accuracy.
-    encodings: by layer's name. limit: cycles after which an inference is given up.
+    encodings: by layer's name. limit: cycles after which an inference is given up. progress: told
+    how many inputs have been run.
     A program that does not fit is a measurement too, without cycles. Raises CompilerError,
     HarnessError or ModelError for what could not be compiled, run or loaded.
     """
@@ -89,7 +91,11 @@ def measure(
         return Measurement(model, target, digest(x), records, None, None, misfit)
     runner = Runner(program, limit=limit)
     profile(runner, x[0])  # traced, so it also sees what full speed cannot: code read as data
-    runs = [runner.infer(one) for one in x]
+    runs = []
+    for number, one in enumerate(x, start=1):
+        runs.append(runner.infer(one))
+        if progress:
+            progress(number)
     difference = first_difference(model.graph, expected, runs)
     score = _Score()
     if own and difference is None:

@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kernels.choice import Choices
+from kernels.target import targets
+from models import names
+
+
+def complete_model(typed: str) -> Iterator[str]:
+    """Models whose names begin so, for the shell."""
+    return (name for name in names() if name.startswith(typed))
+
+
+def complete_target(typed: str) -> Iterator[str]:
+    """Targets whose names begin so, for the shell."""
+    return (name for name in targets() if name.startswith(typed))
+
+
 ModelArgument = Annotated[
-    str, typer.Argument(help="A model, `truecycle models` lists them; or a checkpoint file.")
+    str,
+    typer.Argument(
+        help="A model, `truecycle models` lists them; or a checkpoint file.",
+        autocompletion=complete_model,
+    ),
 ]
 
 TargetOption = Annotated[
-    str, typer.Option("--target", help="A target; `truecycle targets` lists them.")
+    str,
+    typer.Option(
+        "--target",
+        help="A target; `truecycle targets` lists them.",
+        autocompletion=complete_target,
+    ),
+]
+
+TargetsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        help="A target; may be repeated. Default: all targets.",
+        autocompletion=complete_target,
+    ),
 ]
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", "--z80ai", help="Folder with the model's files.")
+]
+
+InputOption = Annotated[
+    int, typer.Option("--input", min=0, help="Number of the input to run, from 0.")
 ]
 
 EncodingOption = Annotated[
@@ -25,8 +62,22 @@ EncodingOption = Annotated[
     typer.Option(metavar="LAYER=NAME", help="A layer's weight encoding; may be repeated."),
 ]
 
+JsonOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        allow_dash=True,
+        help="Write the result as JSON; to standard output, in place of the text, if FILE is -.",
+    ),
+]
 
-def parse_encodings(texts: Sequence[str] | None) -> dict[str, str]:
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Processes to use. Default: one per core.")
+]
+
+
+def parse_encodings(texts: Sequence[str] | None) -> Choices:
     """`LAYER=NAME` options, by layer."""
     found = {}
     for text in texts or ():

@@ -1,11 +1,12 @@
-"""Records to files: JSON with schema, commit and tool versions, and CSV."""
+"""Results to files: JSON with schema, commit and tool versions, and CSV."""
 
 from __future__ import annotations
 
 import json
 import platform
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,14 +20,22 @@ from kernels import toolchain
 _PACKAGES = ("truecycle", "numpy", "torch", "z80")
 
 
+STANDARD_OUTPUT = Path("-")
+
+
 def check_writable(path: Path) -> None:
     """Raise HarnessError where no file can be; to be called before measuring."""
-    if path.is_dir() or not path.resolve().parent.is_dir():
+    if path != STANDARD_OUTPUT and (path.is_dir() or not path.resolve().parent.is_dir()):
         raise HarnessError(f"{path} cannot be written: give a file in an existing folder")
 
 
 def write_json(path: Path, records: Sequence[Record]) -> None:
-    """One object: `schema`, `created`, `commit`, `tools` and `records`.
+    """A document with the key `records`."""
+    write_document(path, {"records": [record.flat() for record in records]})
+
+
+def write_document(path: Path, content: Mapping[str, Any]) -> None:
+    """One object: `schema`, `created`, `commit`, `tools` and the content; `-` is standard output.
 
     Only `created` differs between two runs of the same code with the same tools.
     """
@@ -35,9 +44,13 @@ def write_json(path: Path, records: Sequence[Record]) -> None:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "tools": tools(),
-        "records": [record.flat() for record in records],
+        **content,
     }
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(document, indent=1) + "\n"
+    if path == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+    else:
+        path.write_text(text, encoding="utf-8")
 
 
 def write_csv(path: Path, records: Sequence[Record]) -> None:

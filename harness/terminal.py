@@ -1,9 +1,18 @@
-"""What the commands know of the terminal that they print to."""
+"""What the commands print, and to what terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from harness.store import STANDARD_OUTPUT, write_document
+from harness.table import Table
+from harness.text import render
 
 NO_TERMINAL = 170
 """Columns, where output goes to a file."""
@@ -20,7 +29,32 @@ def console_width() -> int:
     return console.width if console.is_terminal else NO_TERMINAL
 
 
+def as_text(table: Table) -> str:
+    """A table as it suits standard output."""
+    return render(table, console_width(), color=is_terminal())
+
+
+def show(text: str, json: Path | None, content: Mapping[str, Any]) -> None:
+    """Print a command's text and write its content as JSON; or the latter alone, to `-`."""
+    if json != STANDARD_OUTPUT:
+        typer.echo(text, nl=not text.endswith("\n"))
+    if json:
+        write_document(json, content)
+
+
 def progress_bar() -> Progress:
     """A bar on standard error; one line per task."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True))
+
+
+def counting_bar() -> Progress:
+    """A bar that counts, on standard error, gone when it is done; nothing without a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

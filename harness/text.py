@@ -38,7 +38,7 @@ def render(table: Table, width: int, *, color: bool = False) -> str:
         shown = shown.without(least)
     hidden = [heading.title for heading in table.headings if heading not in shown.headings]
     note = f"(too narrow for: {', '.join(hidden)})\n" if hidden else ""
-    return _print(rich_table, max(width, needed), color=color) + note
+    return f"{table.title}\n{_print(rich_table, max(width, needed), color=color)}{note}"
 
 
 def _print(table: RichTable, width: int, *, color: bool) -> str:
@@ -53,9 +53,7 @@ def _console(width: int, **how: Any) -> Console:
 
 
 def _rich(table: Table) -> RichTable:
-    made = RichTable(
-        title=table.title, box=box.SIMPLE_HEAD, title_justify="left", collapse_padding=True
-    )
+    made = RichTable(box=box.SIMPLE_HEAD, collapse_padding=True)
     for heading in table.headings:
         made.add_column(
             heading.title,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,16 +33,38 @@ class Linked:
 
 def assemble(source: str, target: Target) -> Linked:
     """Assemble and link one source whose text begins at address 0 and skips to code memory."""
-    with TemporaryDirectory(prefix="truecycle-") as name:
-        folder = Path(name)
-        (folder / "program.s").write_text(source)
-        _run(target, folder, "as", *target.assembler, "-o", "program.o", "program.s")
-        linking = (*target.linker, "-Ttext=0", "-e", "infer", "-o", "program.out")
-        _run(target, folder, "ld", *linking, "program.o")
+    with _linked(source, target) as folder:
         _run(target, folder, "objcopy", "-O", "binary", "-j", ".text", "program.out", "program.bin")
         symbols = _run(target, folder, "nm", "program.out")
         data = (folder / "program.bin").read_bytes()[target.code.origin :]
         return Linked(data, _parse_symbols(symbols))
+
+
+def executable(source: str, target: Target) -> bytes:
+    """The linked file with its symbols, in the linker's format: ELF, or COFF."""
+    with _linked(source, target) as folder:
+        return (folder / "program.out").read_bytes()
+
+
+def intel_hex(data: bytes, origin: int, target: Target) -> str:
+    """Bytes from an address on as Intel HEX."""
+    with TemporaryDirectory(prefix="truecycle-") as name:
+        folder = Path(name)
+        (folder / "program.bin").write_bytes(data)
+        at = f"--change-addresses={origin:#x}"
+        _run(target, folder, "objcopy", "-I", "binary", "-O", "ihex", at, "program.bin", "out.hex")
+        return (folder / "out.hex").read_text()
+
+
+def line_addresses(source: str, target: Target) -> dict[int, int]:
+    """The address of each line of a source that becomes bytes, by the line's number from 1."""
+    with TemporaryDirectory(prefix="truecycle-") as name:
+        folder = Path(name)
+        (folder / "program.s").write_text(source)
+        listing = ("-aln", "--listing-lhs-width=1", "--listing-cont-lines=0")
+        text = _run(target, folder, "as", *target.assembler, *listing, "-o", "out.o", "program.s")
+    rows = re.findall(r"^ *(\d+) ([0-9a-fA-F]{4,}) ", text, re.MULTILINE)
+    return {int(number): int(address, 16) for number, address in rows}
 
 
 @cache
@@ -54,6 +79,18 @@ def versions() -> dict[str, str]:
         first = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         found[f"binutils-{isa}"] = first.splitlines()[0].rpartition(" ")[2]
     return found
+
+
+@contextmanager
+def _linked(source: str, target: Target) -> Iterator[Path]:
+    """A folder with `program.out`, gone afterwards."""
+    with TemporaryDirectory(prefix="truecycle-") as name:
+        folder = Path(name)
+        (folder / "program.s").write_text(source)
+        _run(target, folder, "as", *target.assembler, "-o", "program.o", "program.s")
+        linking = (*target.linker, "-Ttext=0", "-e", "infer", "-o", "program.out")
+        _run(target, folder, "ld", *linking, "program.o")
+        yield folder
 
 
 @cache

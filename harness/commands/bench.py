@@ -2,60 +2,136 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Progress, TaskID
 
-from harness.measure import measure
-from harness.options import DataOption, EncodingOption, ModelArgument, parse_encodings
-from harness.result import records_of, result_of
+from harness.columns import View
+from harness.compare import compare, parse_limits
+from harness.errors import HarnessError
+from harness.measure import Measurement, measure
+from harness.options import (
+    DataOption,
+    EncodingOption,
+    JsonOption,
+    ModelArgument,
+    TargetsOption,
+    parse_encodings,
+)
+from harness.result import Result, records_of, result_of
 from harness.run import DEFAULT_LIMIT
-from harness.store import check_writable, write_csv, write_json
-from harness.terminal import console_width, is_terminal
+from harness.storage import FOLDER, SavedRun
+from harness.store import check_writable
+from harness.terminal import console_width, counting_bar, is_terminal, show
 from harness.text import render_results
-from kernels.target import find_target, targets
-from models import load
+from harness.writers import WRITERS
+from kernels.choice import Choices
+from kernels.target import Target, find_target, targets
+from models import Model, load
 
 
 def command(
     model: ModelArgument,
-    target: Annotated[
-        list[str] | None, typer.Option(help="A target; may be repeated. Default: all targets.")
-    ] = None,
+    target: TargetsOption = None,
     data: DataOption = None,
     inputs: Annotated[int | None, typer.Option(min=1, help="Run only the first N inputs.")] = None,
     limit: Annotated[
         int, typer.Option(min=1, help="Cycles after which an inference is given up.")
     ] = DEFAULT_LIMIT,
     encoding: EncodingOption = None,
-    json: Annotated[Path | None, typer.Option(help="Write the records as JSON.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the records as CSV.")] = None,
+    json: JsonOption = None,
+    csv: Annotated[Path | None, typer.Option(help=WRITERS["csv"].help)] = None,
+    md: Annotated[Path | None, typer.Option(help=WRITERS["md"].help)] = None,
+    html: Annotated[Path | None, typer.Option(help=WRITERS["html"].help)] = None,
+    columns: Annotated[str, typer.Option(help="Columns to show, as in cycles,flash.")] = "",
+    sort: Annotated[
+        str | None, typer.Option(help="Sort by a column; after a -, the largest first.")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(min=0, help="Show only the N costliest layers.")
+    ] = None,
+    save: Annotated[str | None, typer.Option(help="Save the results under this name.")] = None,
+    compared: Annotated[
+        str | None, typer.Option("--compare", help="Compare with results saved under this name.")
+    ] = None,
+    fail: Annotated[
+        str | None, typer.Option(help="Changes to fail on, as in cycles:0%,accuracy:-0.1.")
+    ] = None,
+    storage: Annotated[Path, typer.Option(help="Folder of saved results.")] = FOLDER,
 ) -> None:
     """Measure a model on targets: cycles, latency, flash, SRAM, accuracy.
 
-    Exits with 1 where a program does not fit or is not bit-exact.
+    Exits with 1 where a program does not fit, is not bit-exact, or changed more than allowed.
     """
+    view = View(tuple(filter(None, columns.split(","))), sort, layers)
+    files = {"csv": csv, "md": md, "html": html}
+    for wanted in filter(None, (json, *files.values())):
+        check_writable(wanted)
+    before = _saved(compared, storage, fail)
     chosen = [find_target(name) for name in target or targets()]
-    for path in filter(None, (json, csv)):
-        check_writable(path)
     loaded = load(model, data)
-    if inputs:
-        loaded = loaded.shortened(inputs)
-    encodings = parse_encodings(encoding)
-    accuracy = cache(loaded.reference.accuracy)  # it imports torch, and serves every target
-    measurements = [
-        measure(
-            loaded, one, encodings=encodings, limit=limit, reference_accuracy=lambda _: accuracy()
-        )
-        for one in chosen
-    ]
+    loaded = loaded.shortened(inputs) if inputs else loaded
+    measurements = _measure(loaded, chosen, parse_encodings(encoding), limit)
     results = [result_of(one, f"{model}@{one.target.name}") for one in measurements]
-    typer.echo(render_results(results, console_width(), color=is_terminal()), nl=False)
-    if json:
-        write_json(json, records_of(results))
-    if csv:
-        write_csv(csv, records_of(results))
-    if not all(one.bit_exact for one in measurements):
+    text = render_results(results, console_width(), view, color=is_terminal())
+    show(text, json, {"records": [record.flat() for record in records_of(results)]})
+    for kind, path in files.items():
+        if path:
+            WRITERS[kind].write(path, results, view)
+    failed = _compare(before, results, fail) if before else False
+    if save:
+        SavedRun.named(save, storage).save(results)
+    if failed or not all(one.bit_exact for one in measurements):
         raise typer.Exit(1)
+
+
+def _saved(name: str | None, storage: Path, fail: str | None) -> SavedRun | None:
+    if fail and not name:
+        raise typer.BadParameter("--fail needs --compare NAME, to compare with")
+    if name is None:
+        return None
+    run = SavedRun.named(name, storage)
+    if not run.exists:
+        raise HarnessError(f"nothing is saved as {name} in {storage}: see --save")
+    parse_limits(fail or "cycles:0")
+    return run
+
+
+def _measure(
+    model: Model, chosen: list[Target], encodings: Choices, limit: int
+) -> list[Measurement]:
+    accuracy = cache(model.reference.accuracy)  # it imports torch, and serves every target
+    measurements = []
+    with counting_bar() as bar:
+        for target in chosen:
+            task = bar.add_task(f"{model.name} on {target.name}", total=len(model.inputs))
+            measured = measure(
+                model,
+                target,
+                encodings=encodings,
+                limit=limit,
+                reference_accuracy=lambda _: accuracy(),
+                progress=partial(_advance, bar, task),
+            )
+            measurements.append(measured)
+    return measurements
+
+
+def _advance(bar: Progress, task: TaskID, done: int) -> None:
+    bar.update(task, completed=done)
+
+
+def _compare(before: SavedRun, results: list[Result], fail: str | None) -> bool:
+    """Say on standard error what changed; whether that is too much."""
+    limits = parse_limits(fail) if fail else ()
+    failed = False
+    for result in results:
+        comparison = compare(before.load(result.benchmark), [result])
+        failures, others = comparison.told(limits)
+        failed = failed or bool(failures)
+        for line in (*failures, *others, *(f"{one} saved" for one in comparison.missing)):
+            typer.echo(line, err=True)
+    return failed

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import typer
+from dataclasses import asdict
 
+from harness.options import JsonOption
+from harness.terminal import show
 from models import Entry, catalog
 
 
-def command() -> None:
+def command(json: JsonOption = None) -> None:
     """List the models, and what each needs from outside the project."""
-    for entry in catalog():
-        typer.echo(f"{entry.name:16} {entry.title}{_need(entry)}")
+    lines = [f"{entry.name:16} {entry.title}{_need(entry)}" for entry in catalog()]
+    content = [
+        {
+            "name": entry.name,
+            "title": entry.title,
+            "data": asdict(entry.data) if entry.data else None,
+        }
+        for entry in catalog()
+    ]
+    show("\n".join(lines), json, {"models": content})
 
 
 def _need(entry: Entry) -> str:

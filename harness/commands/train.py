@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from harness.options import DataOption
-from harness.terminal import progress_bar
+from harness.options import DataOption, JsonOption
+from harness.terminal import progress_bar, show
 from models import train
 from models.training import TrainingStep
 
@@ -21,6 +21,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="The checkpoint to write. Default: the project's own.")
     ] = None,
+    json: JsonOption = None,
 ) -> None:
     """Train a checkpoint from nothing; a recipe that was interrupted goes on where it was."""
     progress = progress_bar()
@@ -34,6 +35,6 @@ def command(
             progress.update(task, total=now.epochs, completed=now.epoch, description=text)
 
         report = train(model, seed, out, step, data=data)
-    for what, value in report.accuracies.items():
-        typer.echo(f"{value:7.2%}  {what}")
-    typer.echo(f"wrote {report.path}")
+    lines = [f"{value:7.2%}  {what}" for what, value in report.accuracies.items()]
+    content = {"path": str(report.path), "seed": seed, "accuracies": dict(report.accuracies)}
+    show("\n".join([*lines, f"wrote {report.path}"]), json, content)

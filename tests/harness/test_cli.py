@@ -4,60 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from tiny_model import CRAMPED_FLASH, FLOAT_ACCURACY, tiny_graph, tiny_model
+from cli_runs import Cli
+from tiny_model import CRAMPED_FLASH, FLOAT_ACCURACY, tiny_model
 
 import kernels.avr.targets
-from harness.cli import main
 from harness.errors import Difference
 from harness.measure import Measurement, measure
 from kernels.target import targets
 from models import Model, Progress, TrainingReport, TrainingStep, catalog, registry
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Done]
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
-    """Run the command in an empty folder; the models are the project's, `tiny` and `wide`."""
-    catalog()
-    wide = tiny_graph(np.array([[100, -100, 3]], np.int8))
-    for entry in (
-        registry.Entry("tiny", "two outputs", None, lambda _: tiny_model()),
-        registry.Entry("wide", "large weights", None, lambda _: tiny_model(graph=wide)),
-    ):
-        monkeypatch.setitem(registry._entries, entry.name, entry)
-    monkeypatch.delenv("TRUECYCLE_Z80AI", raising=False)
-    for name in ("FORCE_COLOR", "GITHUB_ACTIONS"):  # typer and rich look at them
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Done:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
-        code = caught.value.code
-        out, err = capsys.readouterr()
-        assert isinstance(code, int)
-        assert "Traceback" not in err
-        return Done(code, out, err)
-
-    return run
 
 
 def test_bench_prints_the_table(cli: Cli) -> None:
