@@ -1,22 +1,34 @@
-"""Linear with dense8 weights on Z80: output-stationary, one table look-up a product.
+"""Linear with dense8 weights on Z80: two outputs at a time, one table look-up a product.
 
-With T(n) = n * (n - 1) / 2, w * x = T(w + x) - T(w) - T(x). The table holds T(n) for n in
-[-256, 255] in four pages: low bytes, then high bytes. The sum of T(w) is in the bias; the sum of
-T(x) is taken once a layer and is where accumulators start. All sums are modulo 2**bits, so only the
-final accumulator has to fit, which is proven.
+Products come from a table of F(n) = n (n + 1) / 2 (see triangles.py): the sum of F(w) is in the
+bias, the sum of F(x) is taken once a layer and is where accumulators start.
 
-Unsigned bytes count as x - 128, signed ones get their sign bit flipped on loading, so that weights
-stored as w + 128 and inputs add up to n + 256, whose carry selects the page. 16-bit inputs take two
-walks along the row, one for each byte.
+Bytes of inputs are copied behind each other up to the end of a page, so the pointer's low byte is 0
+at their end. They become u = x - center + 128. Where w + x - center stays within a byte (7-bit
+operands, by proven ranges), w + u is the table's index. Otherwise weights are stored as w + 128,
+the carry of their sum with u tells the sign of n, and an index is folded at 0. Weights lie in
+pairs, those of two outputs for one input, so one POP brings both; where indices need no carry the
+second is stored as the difference to the first. 16-bit inputs take two walks, one for each byte.
 
-Registers: C, B, E, D accumulator; HL table; HL' weights and, behind each row, the constants of its
-output; DE' inputs; B' loop; IY outputs. T-states per product of bytes: 91, plus 12 for accumulators
-of more than 16 bits (13 where the lower 16 carry), plus 7 for signed bytes, plus 14 per 8 products.
+T-states per product, two outputs with one input being two:
+
+    indices of 8 bits   51.5     63.5 where interrupts are served
+    folded indices      66.5     78.5    (0.5 less for each index below 0, 0.5 more for the others)
+    sums above 16 bits  + 7      and 29 for each carry out of the lower 16 bits (21 of the second
+                                 output where interrupts are served)
+    loop                + 0.3, or 0.6 with sums above 16 bits; where interrupts are served
+                        0.6, or 2.3
+
+Registers: HL table; DE inputs; BC two weights, then a value of F; IX, IY the lower halves of two
+sums; BC', DE' their upper halves; HL' where sums go; SP weights. Where interrupts are served: HL'
+weights, DE' inputs, DE one of the upper halves, and SP is not touched.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,48 +36,120 @@ from numpy.typing import NDArray
 from kernels.asm import Assembly
 from kernels.emit import Job, emitter, tensor_symbol
 from kernels.encodings import dense8
-from kernels.errors import Unsupported
+from kernels.ir import Range
 from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization
-from kernels.z80.requantize import constants_size, output_constants, requantize
+from kernels.z80.accumulators import finish, jump_unless_at
+from kernels.z80.stack_pointer import borrowed, may_borrow
+from kernels.z80.triangles import HALF, centered_table, folded_table, triangular
 
-_UNROLL = 8
-_TABLE = "square_table"
+_PAGE = 256
+_COPIES = 4  # inputs copied per round
+
+
+@dataclass(frozen=True, slots=True)
+class _Carry:
+    """A carry out of a sum's lower half, which is seldom: its fix lies outside the loop."""
+
+    label: str
+    raise_upper: str
+
+    @property
+    def test(self) -> str:
+        return f"jr c,{self.label}_carry\n{self.label}:"
+
+    def write_fix(self, out: Assembly) -> None:
+        out.emit(f"{self.label}_carry:\n{self.raise_upper}\njp {self.label}")
+
+
+_FOLD = "jr c,$+3\ncpl\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Where weights and inputs come from: the indices of two products, in L.
+
+    plain, folded: of the first and the second product; STEP goes to the next input. raise_upper:
+    carry into the upper half of either sum. enter, leave: between HL as the pointer to where sums
+    go, the upper halves in BC and DE, and HL as the table's. inputs_aside: whether DE' walks the
+    inputs, not DE.
+    """
+
+    plain: tuple[str, str]
+    folded: tuple[str, str]
+    raise_upper: tuple[str, str]
+    enter: str
+    leave: str
+    inputs_aside: bool
+
+    def at_inputs(self, code: str) -> str:
+        """Code for the register set whose DE walks the inputs; flags survive."""
+        return f"exx\n{code}\nexx" if self.inputs_aside else code
+
+
+_STREAMED = _Way(
+    plain=("pop bc\nld a,(de)\nSTEP\nadd a,c\nld l,a\nadd a,b", "ld l,a"),
+    folded=(
+        f"pop bc\nld a,(de)\nadd a,c\n{_FOLD}ld l,a\nld a,(de)\nSTEP\nadd a,b\n{_FOLD}",
+        "ld l,a",
+    ),
+    raise_upper=("exx\ninc bc\nexx", "exx\ninc de\nexx"),
+    enter="exx",
+    leave="exx",
+    inputs_aside=False,
+)
+_BESIDE_A_STACK = _Way(
+    plain=(
+        "exx\nld a,(de)\nSTEP\nadd a,(hl)\ninc hl\nexx\nld l,a",
+        "exx\nadd a,(hl)\ninc hl\nexx\nld l,a",
+    ),
+    folded=(
+        f"exx\nld a,(de)\nadd a,(hl)\ninc hl\nexx\n{_FOLD}ld l,a",
+        f"exx\nld a,(de)\nSTEP\nadd a,(hl)\ninc hl\nexx\n{_FOLD}ld l,a",
+    ),
+    raise_upper=("exx\ninc bc\nexx", "inc de"),
+    enter="push hl",
+    leave="exx\npush bc\nexx\npop bc\npop hl",
+    inputs_aside=True,
+)
 
 
 @emitter("z80", Linear, dense8.NAME)
 def emit(job: Job) -> None:
-    """Write the layer. Uses every register but I and R. Stack: two bytes."""
+    """Write the layer. Uses every register but I and R; borrows SP. Stack: two bytes."""
     layer = job.node
     assert isinstance(layer, Linear)
-    if layer.input.count >= 256 * _UNROLL:
-        raise Unsupported(f"{layer.name}: dense8 on z80 takes fewer than {256 * _UNROLL} inputs")
     _Dense8(job, layer, plan_requantization(layer, job.ranges[layer.input.name])).write()
-
-
-def triangular(n: NDArray[np.int64]) -> NDArray[np.int64]:
-    """T(n) = n * (n - 1) / 2, int64, of any shape."""
-    values: NDArray[np.int64] = n * (n - 1) // 2
-    return values
-
-
-def _write_table(out: Assembly) -> None:
-    values = triangular(np.arange(-256, 256))
-    out.data(".byte", [*(values & 0xFF), *(values >> 8)])
 
 
 @dataclass(frozen=True)
 class _Walk:
-    """One byte of the inputs: where it lies, and the symbol of where its accumulators start."""
+    """One byte of the inputs, and what is done to it.
+
+    center: what is taken off it before products. folded: whether indices have a sign. start: symbol
+    of where its sums start. copy: symbol of the first of its copied bytes.
+    """
 
     byte: int
-    signed: bool
+    center: int
+    folded: bool
+    table: str
     start: str
+    copy: str
 
     @property
-    def center(self) -> int:
-        """What is added to the byte's value before it enters the table."""
-        return 0 if self.signed else -128
+    def change(self) -> str:
+        """From a byte to u, in A."""
+        shift = (HALF - self.center) % 256
+        return f"add a,{shift}" if shift else ""
+
+
+def _bytes_of(x: Range, size: int) -> list[Range]:
+    """What each byte of the inputs can be, the highest one signed."""
+    if size == 1:
+        return [x]
+    low, high = x.low >> 8, x.high >> 8
+    return [Range(x.low & 0xFF, x.high & 0xFF) if low == high else Range(0, 255), Range(low, high)]
 
 
 @dataclass(frozen=True)
@@ -74,160 +158,233 @@ class _Dense8:
     layer: Linear
     plan: RequantPlan
 
+    @property
+    def wide(self) -> bool:
+        """Whether sums have an upper half."""
+        return self.plan.acc_bytes > 2
+
+    @property
+    def streams(self) -> bool:
+        """Whether SP walks the weights."""
+        return may_borrow(self.job.target)
+
+    @property
+    def inputs(self) -> int:
+        return self.layer.input.count
+
+    @property
+    def unroll(self) -> int:
+        """Inputs per round of the loop: whole rounds make a page, and JR reaches every carry."""
+        if not self.wide:
+            return 16
+        return 8 if self.streams else 4
+
+    @cached_property
+    def sums(self) -> str:
+        """Of all outputs, and one more where their number is odd."""
+        units = len(self.layer.bias)
+        return self.job.scratch("sums", (units + units % 2) * self.plan.acc_bytes)
+
     def write(self) -> None:
-        job, out = self.job, self.job.code
-        job.share(_TABLE, _write_table, align=512)
-        dtype = self.layer.input.dtype
+        layer, job = self.layer, self.job
         walks = [
-            _Walk(byte, dtype.signed and byte == dtype.size - 1, job.scratch(f"start{byte}", 4))
-            for byte in range(dtype.size)
+            self._walk(byte, values)
+            for byte, values in enumerate(
+                _bytes_of(job.ranges[layer.input.name], layer.input.dtype.size)
+            )
         ]
-        self._write_stream(walks)
         for walk in walks:
-            self._sum_inputs(walk)
-        out.emit(f"""
-            exx
-            ld hl,{job.label("stream")}
-            exx
-            ld iy,{tensor_symbol(self.layer.output)}
-        {job.label("row")}:
-        """)
-        self._walk_row(walks[0])
-        if len(walks) == 2:
-            self._walk_row_again(walks[1])
-        self._finish_row()
+            self._write_stream(walk)
+            self._copy_inputs(walk)
+            self._walk_rows(walk)
+        finish(job, layer, self.plan, self.sums, self._bias(walks))
 
-    def _write_stream(self, walks: list[_Walk]) -> None:
-        layer = self.layer
-        weights = layer.weights.astype(np.int64)
+    def _walk(self, byte: int, x: Range) -> _Walk:
+        job, w = self.job, self.layer.weights
+        # Inputs alone are looked up, too, as if with a weight of zero.
+        n = Range(min(int(w.min()), 0) + x.low, max(int(w.max()), 0) + x.high)
+        folded = n.high - n.low > 255
+        if folded:
+            center = 0 if x.low < 0 else HALF
+        else:
+            center = 0 if n in Range(-HALF, HALF - 1) else n.low + HALF
+        table = folded_table(job) if folded else centered_table(job)
+        pages = -(-self.inputs // _PAGE)
+        copies = job.scratch(f"x{byte}", pages * _PAGE, align=_PAGE)
+        first = f"{copies}+{pages * _PAGE - self.inputs}"
+        return _Walk(byte, center, folded, table, job.scratch(f"start{byte}", 4), first)
+
+    def _bias(self, walks: list[_Walk]) -> NDArray[np.int64]:
+        """What is added to finished sums, int64 (out,): F(w) comes off, centers come back."""
+        weights = self.layer.weights.astype(np.int64)
         squares, sums = triangular(weights).sum(axis=1), weights.sum(axis=1)
-        fixed = sum((squares + walk.center * sums) << (8 * walk.byte) for walk in walks)
-        bias = layer.folded_bias - (fixed << layer.input_shift)
-        out = self.job.consts
-        out.emit(f"{self.job.label('stream')}:")
-        for unit in range(len(weights)):
-            out.data(".byte", dense8.encode(layer.weights[unit : unit + 1]))
-            out.data(".byte", output_constants(self.plan, bias, unit))
+        fixed = sum((squares - walk.center * sums) << (8 * walk.byte) for walk in walks)
+        bias: NDArray[np.int64] = self.layer.folded_bias - (fixed << self.layer.input_shift)
+        return bias
 
-    def _sum_inputs(self, walk: _Walk) -> None:
-        """Start = minus the sum of T(x), which is the sum of products with a weight of zero."""
-        out = self.job.code
-        out.emit("ld bc,0\nld de,0\nexx")
-        self._products(self.job.label(f"sum{walk.byte}"), walk, f"add a,{dense8.OFFSET}")
+    def _write_stream(self, walk: _Walk) -> None:
+        """Pairs of rows, an input's two weights side by side; a row of zeros where one is odd."""
+        weights = np.pad(self.layer.weights, ((0, len(self.layer.weights) % 2), (0, 0)))
+        out = self.job.consts
+        out.emit(f"{self.job.label(f'stream{walk.byte}')}:")
+        for row in range(0, len(weights), 2):
+            pairs = dense8.encode(weights[row : row + 2])
+            if not walk.folded:
+                pairs[1::2] -= pairs[::2]
+                pairs[::2] -= HALF
+            out.data(".byte", pairs)
+
+    def _copy_inputs(self, walk: _Walk) -> None:
+        """Copy the bytes as u, four a round, and add F(x) up: in IX, and DE' above it."""
+        out, loop = self.job.code, self.job.label(f"copy{walk.byte}")
+        skipped = -self.inputs % _COPIES
         out.emit(f"""
+            ld ix,0
+            ld hl,{centered_table(self.job)}+{skipped % 2 * _PAGE}
+            ld de,0
+            exx
+            ld hl,{tensor_symbol(self.layer.input)}+{walk.byte}
+            ld de,{walk.copy}
+            {f"jp {loop}_entry" if skipped else ""}
+        {loop}:
+        """)
+        for number in range(_COPIES):
+            if number == skipped != 0:
+                out.emit(f"{loop}_entry:")
+            self._copy_input(walk, upwards=number % 2 == 0)
+        out.emit(f"jp nz,{loop}")
+        if self.inputs > _PAGE:
+            out.emit(f"inc d\nld a,d\ncp ({walk.copy}+{self.inputs})>>8\njp nz,{loop}")
+        out.emit(f"""
+            push ix
+            pop bc
             ld hl,0
             or a
             sbc hl,bc
             ld ({walk.start}),hl
-            ld hl,0
-            sbc hl,de
-            ld ({walk.start}+2),hl
         """)
+        if self.wide:
+            out.emit(f"exx\nld hl,0\nsbc hl,de\nld ({walk.start}+2),hl")
 
-    def _walk_row(self, walk: _Walk) -> None:
-        """The accumulator of one byte of all inputs."""
-        self.job.code.emit(f"ld bc,({walk.start})\nld de,({walk.start}+2)\nexx")
-        self._products(self.job.label(f"mac{walk.byte}"), walk, "add a,(hl)\ninc hl")
-
-    def _walk_row_again(self, walk: _Walk) -> None:
-        """The upper bytes' accumulator, times 256, onto the lower bytes'."""
-        out, low = self.job.code, self.job.scratch("low", 4)
-        out.emit(f"""
-            ld ({low}),bc
-            ld ({low}+2),de
-            exx
-            ld bc,{-self.layer.input.count}
-            add hl,bc                   ; the row's weights again
-            exx
-        """)
-        self._walk_row(walk)
-        out.emit(f"""
-            ld d,e
-            ld e,b
-            ld b,c
-            ld c,0
-            ld hl,({low})
-            add hl,bc
-            ld c,l
-            ld b,h
-            ld hl,({low}+2)
-            adc hl,de
-            ex de,hl
-        """)
-
-    def _products(self, label: str, walk: _Walk, add_weight: str) -> None:
-        """Add T(w + x) for all inputs; entered with the other register set, left without."""
-        out, source = self.job.code, self.layer.input
-        groups, rest = divmod(source.count, _UNROLL)
-        product = self._product(walk, add_weight)
-        out.emit(f"ld de,{tensor_symbol(source)}+{walk.byte}")
-        for number in range(rest):
-            out.emit(product.replace("SKIP", f"{label}_r{number}"))
-        if groups:
-            out.emit(f"ld b,{groups}\n{label}:")
-            for number in range(_UNROLL):
-                out.emit(product.replace("SKIP", f"{label}_{number}"))
-            out.emit(f"dec b\njp nz,{label}")
-        out.emit("exx")
-
-    def _product(self, walk: _Walk, add_weight: str) -> str:
-        step = "inc de\n" * self.layer.input.dtype.size
-        flip = "xor 0x80" if walk.signed else ""
-        carry = "jr nc,SKIP\ninc de\nSKIP:" if self.plan.acc_bytes > 2 else ""
-        return f"""
-            ld a,(de)                   ; x
-            {step}
-            {flip}
-            {add_weight}
+    def _copy_input(self, walk: _Walk, *, upwards: bool) -> None:
+        """One input; the table's pages are read in turns, low byte first or high byte first."""
+        first, step, second = ("c", "inc h", "b") if upwards else ("b", "dec h", "c")
+        self.job.code.emit(f"""
+            ld a,(hl)
+            inc hl
+            {"inc hl" if self.layer.input.dtype.size == 2 else ""}
+            {walk.change}
+            ld (de),a                   ; u
             exx
             ld l,a
-            ld a,{_TABLE}>>9
-            adc a,a
-            ld h,a
-            ld a,(hl)                   ; acc += T(w + x)
-            add a,c
-            ld c,a
-            inc h
-            inc h
-            ld a,(hl)
-            adc a,b
-            ld b,a
-            {carry}
+            ld {first},(hl)
+            {step}
+            ld {second},(hl)
+            add ix,bc                   ; + F(x)
+            {"jr nc,$+3" if self.wide else ""}
+            {"inc de" if self.wide else ""}
             exx
-        """
-
-    def _finish_row(self) -> None:
-        job, out, output = self.job, self.job.code, self.layer.output
-        row = job.label("row")
-        out.emit("""
-            exx                         ; behind the weights: the output's constants
-            push hl
-            exx
-            pop ix
+            inc e
         """)
-        top = {2: "", 3: "ld a,e", 4: "push de\nexx\npop hl\nexx"}[self.plan.acc_bytes]
-        out.emit(f"ld l,c\nld h,b\n{top}")
-        requantize(out, row, self.plan)
-        store_output(out, output.dtype.size)
-        end = f"({tensor_symbol(output)}+{output.size})"
+
+    def _walk_rows(self, walk: _Walk) -> None:
+        """Two rows after the other, from the stream of weights to where the sums go."""
+        out, stream = self.job.code, self.job.label(f"stream{walk.byte}")
+        if self.streams:
+            with borrowed(self.job, f"sp{walk.byte}"):
+                out.emit(f"ld sp,{stream}\nld hl,{self.sums}+{walk.byte}")
+                self._rows(walk)
+        else:
+            out.emit(f"ld hl,{stream}\nexx\nld hl,{self.sums}+{walk.byte}")
+            self._rows(walk)
+
+    def _rows(self, walk: _Walk) -> None:
+        """Entered, and left, with HL where sums go."""
+        out, row = self.job.code, self.job.label(f"row{walk.byte}")
+        way = _STREAMED if self.streams else _BESIDE_A_STACK
+        start = f"({walk.start}+2)"
         out.emit(f"""
-            ld de,{constants_size(self.plan)}
-            add ix,de
-            push ix
-            exx
-            pop hl
-            exx
-            ld a,iyl
-            cp {end}&0xff
-            jp nz,{row}
-            ld a,iyh
-            cp {end}>>8
-            jp nz,{row}
+        {row}:
+            {f"ld bc,{start}" if self.wide and self.streams else ""}
+            {f"ld de,{start}" if self.wide else ""}
+            {way.enter}
+            {f"exx{chr(10)}ld bc,{start}{chr(10)}exx" if self.wide and not self.streams else ""}
+            {way.at_inputs(f"ld de,{walk.copy}")}
+            ld h,{walk.table}>>8
+            ld ix,({walk.start})
+            ld iy,({walk.start})
+        """)
+        self._products(walk, way)
+        out.emit(way.leave)
+        if walk.byte:
+            self._add_pair()
+        else:
+            self._store_pair()
+        units = len(self.layer.bias)
+        size = (units + units % 2) * self.plan.acc_bytes
+        jump_unless_at(out, f"({self.sums}+{size + walk.byte})", row)
+
+    def _products(self, walk: _Walk, way: _Way) -> None:
+        """Add F(w + x) for all inputs to two sums."""
+        loops = self.inputs > self.unroll
+        count = self.unroll if loops else self.inputs
+        label = self.job.label(f"mac{walk.byte}")
+        carries = [_Carry(f"{label}_{n}", way.raise_upper[n % 2]) for n in range(2 * count)]
+        out, skipped = self.job.code, -self.inputs % self.unroll if loops else 0
+        if self.wide or skipped:
+            out.emit(f"jp {label}{'_entry' if skipped else ''}")
+        if self.wide:
+            for carry in carries[:count]:
+                carry.write_fix(out)
+        out.emit(f"{label}:")
+        for number in range(count):
+            if number == skipped != 0:
+                out.emit(f"{label}_entry:")
+            self._step(walk, way, carries[2 * number :], last=number == count - 1)
+        if loops:
+            out.emit(f"jp nz,{label}")
+            if self.inputs > _PAGE:
+                end = f"({walk.copy}+{self.inputs})"
+                out.emit(f"{way.at_inputs(f'inc d{chr(10)}ld a,d')}\ncp {end}>>8\njp nz,{label}")
+        if self.wide:
+            out.emit(f"jp {label}_done")
+            for carry in carries[count:]:
+                carry.write_fix(out)
+            out.emit(f"{label}_done:")
+
+    def _step(self, walk: _Walk, way: _Way, carries: Sequence[_Carry], *, last: bool) -> None:
+        """One input with the weights of two outputs; the last one leaves Z where a page ends."""
+        first, second = way.folded if walk.folded else way.plain
+        step = "" if last else "inc e"
+        self.job.code.emit(f"""
+            {first.replace("STEP", step)}
+            ld c,(hl)                   ; F(w + x)
+            inc h
+            ld b,(hl)
+            add ix,bc
+            {carries[0].test if self.wide else ""}
+            {second.replace("STEP", step)}
+            ld b,(hl)
+            dec h
+            ld c,(hl)
+            add iy,bc
+            {carries[1].test if self.wide else ""}
+            {way.at_inputs("inc e") if last else ""}
         """)
 
+    def _store_pair(self) -> None:
+        upper = {2: ("", ""), 3: ("c", "e"), 4: ("cb", "ed")}[self.plan.acc_bytes]
+        for index, registers in zip(("ix", "iy"), upper, strict=True):
+            for half in (f"{index}l", f"{index}h"):
+                self.job.code.emit(f"ld a,{half}\nld (hl),a\ninc hl")
+            for register in registers:
+                self.job.code.emit(f"ld (hl),{register}\ninc hl")
 
-def store_output(out: Assembly, size: int) -> None:
-    """HL or L to where IY points, and step on."""
-    out.emit("ld (iy+0),l\ninc iy")
-    if size == 2:
-        out.emit("ld (iy+0),h\ninc iy")
+    def _add_pair(self) -> None:
+        """The sums of upper bytes, times 256, onto those of lower bytes; HL stays one ahead."""
+        for index, upper in (("ix", "c"), ("iy", "e")):
+            sources = [f"{index}l", f"{index}h", upper][: self.plan.acc_bytes - 1]
+            for number, source in enumerate(sources):
+                operation = "adc" if number else "add"
+                self.job.code.emit(f"ld a,{source}\n{operation} a,(hl)\nld (hl),a\ninc hl")
+            self.job.code.emit("inc hl")

@@ -19,7 +19,7 @@ from kernels.emit import Job, emitter, tensor_symbol
 from kernels.encodings import index_lists
 from kernels.list_blocks import MIDDLE, ListBlock, list_blocks
 from kernels.ops.linear import Linear
-from kernels.z80.linear_dense8 import store_output
+from kernels.z80.accumulators import store_output
 from kernels.z80.requantize import constants_size, output_constants, requantize
 
 _UNROLL = 8

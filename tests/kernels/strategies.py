@@ -32,6 +32,7 @@ BYTES: Mapping[str, int] = {
     "uno": 20_000,
     "mega": 40_000,
     "cpm": 30_000,
+    "cpm-ei": 30_000,
     "attiny85": 2_500,
 }  # for weights
 FILLS = ("random", "random", "random", "sparse", "lowest", "highest", "zero")
@@ -162,7 +163,7 @@ def _requantized(d: Drawing, layer: Linear, known: Range) -> Linear:
     if layer.wrap is not None:
         reach = min(reach, 1 << (layer.wrap - 1))
     largest = d.draw(st.sampled_from([1, 1, 255, 65535, 65535]))
-    if d.target == "cpm" and not d.chance(3):
+    if d.target.startswith("cpm") and not d.chance(3):
         largest = max(1, min(largest, (1 << 30) // (reach + 1)))
     multipliers = d.rng.integers(1, largest, units if d.chance(60) else 1, endpoint=True)
     fitting = (reach * largest).bit_length() - dtype.bits + d.draw(st.integers(-1, 4))

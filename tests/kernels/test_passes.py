@@ -121,15 +121,15 @@ def test_shared_constants_are_placed_once_and_aligned() -> None:
     one = linear("one", x, [[1, 2, 3]], dtype=x.dtype)
     graph = graph_of(one, linear("two", one.output, [[5]]), source=x)
     program = compile_with(graph, "cpm", DENSE8)
-    (table,) = (part for part in program.image.parts if part.name == "square_table")
-    assert program.image.symbols["square_table"] % 512 == 0
-    assert 1024 <= table.size < 1024 + 512
+    (table,) = (part for part in program.image.parts if part.name == "triangles_centered")
+    assert program.image.symbols["triangles_centered"] % 256 == 0
+    assert 512 <= table.size < 512 + 256
     assert table.layer is None
     end = table.address + table.size
-    assert program.image.symbols["square_table"] == end - 1024
-    squares = [n * (n - 1) // 2 for n in range(-256, 256)]
-    data = program.image.data[end - 1024 - program.image.origin : end - program.image.origin]
-    assert list(data) == [s & 0xFF for s in squares] + [s >> 8 for s in squares]
+    assert program.image.symbols["triangles_centered"] == end - 512
+    numbers = [n * (n + 1) // 2 for n in range(-128, 128)]
+    data = program.image.data[end - 512 - program.image.origin : end - program.image.origin]
+    assert list(data) == [n & 0xFF for n in numbers] + [n >> 8 for n in numbers]
 
 
 @pytest.mark.parametrize("target", ["uno", "mega", "cpm"])

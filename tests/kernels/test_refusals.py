@@ -28,14 +28,6 @@ from kernels.target import find_target
 INT32_HIGH = (1 << 31) - 1
 
 
-def test_z80_dense8_takes_fewer_than_2048_inputs() -> None:
-    most = single(np.full((1, 2047), -128), 0, requantization(1, 11))
-    inputs = np.array([np.full(2047, 255), np.arange(2047) % 256])
-    assert differences(compile_with(most, "cpm", DENSE8), inputs) == []
-    with pytest.raises(Unsupported, match="fc: dense8 on z80 takes fewer than 2048 inputs"):
-        compile_with(single(np.full((1, 2048), -128)), "cpm", DENSE8)
-
-
 @pytest.mark.parametrize("encoding", [DENSE8, INDEX_LISTS])
 def test_z80_products_have_32_bits(encoding: str) -> None:
     def graph(highest: int) -> Graph:
