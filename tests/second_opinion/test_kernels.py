@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 from random_graphs import compile_all, random_inputs, random_program, random_weights, takes
+from random_networks import random_network_program
 from routine import ProgramComparer, SecondEmulator
 
 from kernels import emit, reference
@@ -30,6 +31,8 @@ COMBINATIONS = [
     for dtype, kind in DTYPES.items()
     if takes(target, encoding, kind)
 ]
+NETWORKS = 3  # of each target, encoding and number of axes
+COMBINED = sorted({(t, e) for t, e, _ in COMBINATIONS if find_target(t).isa == "avr"})
 
 
 @cache
@@ -58,12 +61,35 @@ def test_random_graphs(
         check(program, inputs, seconds[program.target.isa])
 
 
+@cache
+def network(target: str, encoding: str, axes: int, seed: int) -> Program:
+    rng = np.random.default_rng([COMBINED.index((target, encoding)), axes, seed])
+    return random_network_program(find_target(target), encoding, axes, rng)
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize(("target", "encoding"), COMBINED)
+def test_random_networks(
+    seconds: Mapping[str, SecondEmulator], target: str, encoding: str, axes: int
+) -> None:
+    for seed in range(NETWORKS):
+        program = network(target, encoding, axes, seed)
+        inputs = random_inputs(program.graph, np.random.default_rng(seed))
+        check(program, inputs, seconds[program.target.isa])
+
+
 def test_every_kernel_is_covered() -> None:
     """Each registered (instruction set, op, encoding) is in one of the graphs above."""
+    graphs = [p for combination in COMBINATIONS for p in programs(*combination, count=1)]
+    networks = [
+        network(*combination, axes, seed)
+        for combination in COMBINED
+        for axes in (1, 2)
+        for seed in range(NETWORKS)
+    ]
     covered = {
         (program.target.isa, type(node), program.encodings.get(node.name))
-        for combination in COMBINATIONS
-        for program in programs(*combination, count=1)
+        for program in graphs + networks
         for node in program.graph.nodes
     }
     assert covered == set(emit._EMITTERS)
