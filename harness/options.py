@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from numpy.typing import NDArray
 
 from kernels.choice import Choices
 from kernels.target import targets
-from models import names
+from models import Model, names
 
 
 def complete_model(typed: str) -> Iterator[str]:
@@ -86,3 +87,11 @@ def parse_encodings(texts: Sequence[str] | None) -> Choices:
             raise typer.BadParameter(f"{text!r} is not LAYER=NAME")
         found[layer] = name
     return found
+
+
+def chosen_input(model: Model, number: int) -> NDArray[Any]:
+    """One of the model's inputs; BadParameter where it has not so many."""
+    if number >= len(model.inputs):
+        raise typer.BadParameter(f"{model.name} has {len(model.inputs)} inputs, from 0")
+    chosen: NDArray[Any] = model.inputs[number]
+    return chosen

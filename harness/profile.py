@@ -90,7 +90,7 @@ def attribute(program: Program, instructions: Profile) -> tuple[SymbolCost, ...]
     return tuple(
         SymbolCost(
             symbol=places[index][1],
-            layer=_layer_at(program, places[index][0]),
+            layer=layer_at(program, places[index][0]),
             address=places[index][0],
             cycles=cycles,
             executed=executed,
@@ -99,7 +99,8 @@ def attribute(program: Program, instructions: Profile) -> tuple[SymbolCost, ...]
     )
 
 
-def _layer_at(program: Program, address: int) -> str:
+def layer_at(program: Program, address: int) -> str:
+    """The layer whose code an address is of, or "(rest)"."""
     for part in program.image.parts:
         if part.address <= address < part.address + part.size:
             return part.layer or REST

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from numpy.typing import NDArray
 
+from harness.activity import Activity, measure_activity, render_activity
+from harness.hot_blocks import InstructionCost, hot_blocks, instruction_costs, render_blocks
 from harness.options import (
     DataOption,
     EncodingOption,
+    InputOption,
+    JsonOption,
     ModelArgument,
     TargetOption,
+    chosen_input,
     parse_encodings,
 )
 from harness.profile import ProfiledRun, profile
+from harness.profile_files import PROFILE_FILES
 from harness.run import Runner
+from harness.store import check_writable
 from harness.table import Heading, Table
-from harness.terminal import console_width, is_terminal
-from harness.text import render
+from harness.terminal import as_text, counting_bar, show
 from kernels.compile import compile_graph
 from kernels.target import find_target
 from models import load
@@ -27,21 +36,53 @@ def command(
     model: ModelArgument,
     target: TargetOption,
     data: DataOption = None,
-    sample: Annotated[
-        int, typer.Option("--input", min=0, help="Number of the input to run, from 0.")
-    ] = 0,
+    sample: InputOption = 0,
     layer: Annotated[str | None, typer.Option(help="Show only this layer's code.")] = None,
     encoding: EncodingOption = None,
+    blocks: Annotated[
+        int | None,
+        typer.Option(min=0, help="List the N costliest blocks. Default: all of a layer, or none."),
+    ] = None,
+    activity: Annotated[
+        bool, typer.Option("--activity", help="Run all inputs; show why they cost differently.")
+    ] = False,
+    callgrind: Annotated[Path | None, typer.Option(help=PROFILE_FILES["callgrind"].help)] = None,
+    speedscope: Annotated[Path | None, typer.Option(help=PROFILE_FILES["speedscope"].help)] = None,
+    folded: Annotated[Path | None, typer.Option(help=PROFILE_FILES["folded"].help)] = None,
+    json: JsonOption = None,
 ) -> None:
-    """Show where the cycles of one inference go, by symbol, the costliest first."""
+    """Show where the cycles of one inference go, by symbol and by block, the costliest first."""
+    files = {"callgrind": callgrind, "speedscope": speedscope, "folded": folded}
+    for wanted in filter(None, (json, *files.values())):
+        check_writable(wanted)
     loaded = load(model, data)
-    if sample >= len(loaded.inputs):
-        raise typer.BadParameter(f"{model} has {len(loaded.inputs)} inputs, from 0")
-    program = compile_graph(loaded.graph, find_target(target), parse_encodings(encoding))
-    result = profile(Runner(program), loaded.inputs[sample])
+    x = chosen_input(loaded, sample)
+    runner = Runner(compile_graph(loaded.graph, find_target(target), parse_encodings(encoding)))
+    result = profile(runner, x)
     if layer is not None and layer not in result.layers:
         raise typer.BadParameter(f"{model} has no layer {layer!r}: {', '.join(result.layers)}")
-    typer.echo(render(_table(result, layer), console_width(), color=is_terminal()), nl=False)
+    costs = instruction_costs(result)
+    for kind, path in files.items():
+        if path:
+            PROFILE_FILES[kind].write(path, result, costs)
+    shown = [cost for cost in costs if layer in {None, cost.layer}]
+    count = blocks if blocks is not None else 0 if layer is None else len(shown)
+    found = _activity(runner, loaded.inputs, layer) if activity else []
+    text = "\n".join(
+        [
+            as_text(_table(result, layer)),
+            render_blocks(hot_blocks(shown)[:count], result.cycles),
+            *map(render_activity, found),
+        ]
+    )
+    show(f"{text.rstrip()}\n", json, _content(result, shown, found))
+
+
+def _activity(runner: Runner, inputs: NDArray[Any], layer: str | None) -> list[Activity]:
+    with counting_bar() as bar:
+        task = bar.add_task("inferences", total=len(inputs))
+        found = measure_activity(runner, inputs, lambda done: bar.update(task, completed=done))
+    return [one for one in found if layer in {None, one.layer}]
 
 
 def _table(result: ProfiledRun, layer: str | None) -> Table:
@@ -67,3 +108,36 @@ def _table(result: ProfiledRun, layer: str | None) -> Table:
             for cost in sorted(shown, key=lambda cost: -cost.cycles)
         ),
     )
+
+
+def _content(
+    result: ProfiledRun, costs: Sequence[InstructionCost], activity: Sequence[Activity]
+) -> dict[str, Any]:
+    return {
+        "program": result.program.graph.name,
+        "target": result.program.target.name,
+        "cycles": result.cycles,
+        "stack_peak": result.stack_peak,
+        "arena_touched": result.arena_touched,
+        "layers": result.layers,
+        "instructions": [
+            {
+                "address": cost.address,
+                "layer": cost.layer,
+                "symbol": cost.symbol,
+                "text": " ".join(cost.line.text.split(";")[0].split()),
+                "cycles": cost.cycles,
+                "count": cost.count,
+            }
+            for cost in costs
+        ],
+        "activity": [
+            {
+                "layer": one.layer,
+                "elements": one.elements,
+                "active": one.active.tolist(),
+                "cycles": one.cycles.tolist(),
+            }
+            for one in activity
+        ],
+    }

@@ -18,6 +18,7 @@ from harness.options import (
     JsonOption,
     ModelArgument,
     TargetOption,
+    chosen_input,
     parse_encodings,
 )
 from harness.record import REST
@@ -55,14 +56,6 @@ def command(
     show(_text(program, run, exact is None), json, _content(loaded, program, run, exact is None))
     if exact is not None:
         raise typer.Exit(1)
-
-
-def chosen_input(model: Model, number: int) -> NDArray[Any]:
-    """One of the model's inputs; BadParameter where it has not so many."""
-    if number >= len(model.inputs):
-        raise typer.BadParameter(f"{model.name} has {len(model.inputs)} inputs, from 0")
-    chosen: NDArray[Any] = model.inputs[number]
-    return chosen
 
 
 def read_input(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
