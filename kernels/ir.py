@@ -38,6 +38,7 @@ class Tensor:
     bounds: what values can occur, where that is less than the dtype allows: of all elements alike,
     or `Bounds` of each and of their sum. On a graph's input it is a promise, checked wherever
     inputs enter; proofs of accumulator widths rest on it.
+    sparse: elements are often 0, so kernels may spend cycles on each to skip it; changes no result.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Tensor:
     scale: float = 1.0
     zero_point: int = 0
     bounds: Range | None = None
+    sparse: bool = False
 
     @property
     def count(self) -> int:

@@ -1,184 +1,212 @@
 """Linear with dense8 weights on AVR: output-stationary, a block of accumulators in registers.
 
-Operands multiply unsigned: weights are stored as w + 128, signed inputs get an offset on loading.
-    sum(w * x) = sum((w + 128) * u) - 128 * sum(u) - offset * sum(w),  u = x + offset
-The middle term is summed once a layer and is where accumulators start; the last one is in the bias.
-All sums are modulo 2**bits, so only the final accumulator has to fit, which is proven.
+Three ways, by what is proven:
 
-Registers: r2..r22 accumulators of a block, r23 zero, r24 (r25) the input, r0 the weight, X inputs,
-Y outputs, Z the stream: per block its weights, then the constants of its outputs.
+- Inputs of 8 bits and accumulators of 16: weights are stored as they are and multiply signed. The
+  sum of products is taken modulo 2**16, so nothing has to be corrected. 7 cycles a product.
+- Wider accumulators: signed products would have to be sign-extended, so both operands multiply
+  unsigned: weights are stored as w + 128, signed inputs get an offset on loading,
+      sum(w * x) = sum((w + 128) * u) - 128 * sum(u) - offset * sum(w),  u = x + offset
+  The middle term is summed once a layer and is where accumulators start; the last one is in the
+  bias. All is modulo 2**bits. With accumulators of B bytes 5 + B cycles a product.
+- Inputs of 16 bits, and chips without MUL: the same, 6 + 2 * B cycles a product for 16-bit inputs;
+  without MUL a product takes some 40 cycles more.
 
-Cycles per product, with accumulators of B bytes: 5 + B for 8-bit inputs, 6 + 2 * B for 16-bit ones;
-on top, for each input of each block, 5 or 6. Without MUL a product takes some 40 cycles more.
+On top, for each input of each block, loading it (2 cycles a byte, 1 more for an offset) and the
+walk (see `kernels.avr.stationary`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kernels.avr.memory import load, point, point_z, until
+from kernels.avr.memory import load
 from kernels.avr.multiply import product
-from kernels.avr.requantize import ACC, finish, output_constants
-from kernels.blocks import blocks
-from kernels.emit import Job, emitter, tensor_symbol
+from kernels.avr.stationary import Stationary, stationary_layer
+from kernels.avr.sum_inputs import sum_inputs
+from kernels.emit import Job, emitter
 from kernels.encodings import dense8
 from kernels.ops.linear import Linear
-from kernels.requant_plan import RequantPlan, plan_requantization
 
-_FIRST = 2  # accumulators' first register
-_REGISTERS = {1: 21, 2: 18}  # for accumulators, by bytes of an input; 16-bit inputs keep w in r20
+SIGNED_ACCUMULATORS = (*range(2, 16), *range(18, 26))
 
 
 @emitter("avr", Linear, dense8.NAME)
 def emit(job: Job) -> None:
     """Write the layer: sum of inputs, then block by block products and requantization.
 
-    Uses every register. Stack: one return address, and without MUL another.
+    Uses every register. Stack: one return address; for wide accumulators of 8-bit inputs two bytes,
+    too, but not at the same time; without MUL another return address.
     """
-    layer = job.node
-    assert isinstance(layer, Linear)
-    _Dense8(job, layer, plan_requantization(layer, job.ranges[layer.input.name])).write()
+    layer, plan = stationary_layer(job)
+    kind: type[Stationary] = _Plain
+    if layer.input.dtype.size == 1 and "MUL" in job.target.features:
+        kind = _Signed if plan.acc_bytes == 2 else _Unsigned
+    kind(job, layer, plan).write()
 
 
 @dataclass(frozen=True)
-class _Dense8:
-    job: Job
-    layer: Linear
-    plan: RequantPlan
+class _Signed(Stationary):
+    """16-bit accumulators in r2..r15 and r18..r25, r16 the weight, r17 the input."""
+
+    outputs_in_registers = len(SIGNED_ACCUMULATORS) // 2
+    zero_test = "tst   r17"
+
+    def encode(self, units: slice) -> NDArray[np.uint8]:
+        return dense8.encode(self.layer.weights[units], offset=0)
+
+    def accumulator(self, unit: int) -> list[int]:
+        return list(SIGNED_ACCUMULATORS[2 * unit : 2 * unit + 2])
+
+    def begin(self, size: int) -> str:
+        return "\n".join(f"clr   r{r}" for r in SIGNED_ACCUMULATORS[: 2 * size])
+
+    def load_input(self) -> str:
+        return "ld    r17, X+                 ; x"
+
+    def products(self, size: int) -> str:
+        multiply = "muls " if self.x.low < 0 else "mulsu"
+        return "\n".join(
+            f"""
+            {load(self.job, "r16")}            ; w
+            {multiply} r16, r17
+            add   r{low}, r0
+            adc   r{high}, r1
+            """
+            for low, high in map(self.accumulator, range(size))
+        )
+
+
+@dataclass(frozen=True)
+class _Offset(Stationary):
+    """Weights and inputs with an offset that makes them unsigned; both come off again."""
+
+    first = 2  # accumulators' first register
+    zero = 23
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Registers of an input, the lowest byte first."""
+        raise NotImplementedError
 
     @cached_property
     def offset(self) -> int:
         """What makes every input unsigned: 0 where it is already."""
-        source = self.layer.input
-        return 0 if self.job.ranges[source.name].low >= 0 else 1 << (source.dtype.bits - 1)
-
-    @cached_property
-    def sizes(self) -> list[int]:
-        """Outputs of each block."""
-        largest = _REGISTERS[self.layer.input.dtype.size] // self.plan.acc_bytes
-        return blocks(len(self.layer.bias), largest)
+        return 0 if self.x.low >= 0 else 1 << (self.layer.input.dtype.bits - 1)
 
     @property
-    def input_end(self) -> str:
-        return f"{tensor_symbol(self.layer.input)} + {self.layer.input.size}"
+    def bias(self) -> NDArray[np.int64]:
+        sums = self.layer.weights.astype(np.int64).sum(axis=1)
+        bias: NDArray[np.int64] = self.layer.folded_bias - (
+            (self.offset * sums) << self.layer.input_shift
+        )
+        return bias
 
-    def write(self) -> None:
-        job, width = self.job, self.plan.acc_bytes
-        start = job.scratch("start", width)
-        dump = job.scratch("dump", self.sizes[0] * width)
-        self._write_stream()
-        self._sum_inputs(start)
-        output = tensor_symbol(self.layer.output)
-        job.code.emit(point_z(job, job.label("stream")) + point("Y", output))
-        done = 0
-        for size, group in groupby(self.sizes):
-            done += size * len(list(group))
-            label = job.label(f"to{done}")
-            self._products(label, size, start)
-            self._finish_products(label, size, done, dump)
-        self._write_finish(dump)
+    def encode(self, units: slice) -> NDArray[np.uint8]:
+        return dense8.encode(self.layer.weights[units])
 
-    def _write_stream(self) -> None:
-        layer, out = self.layer, self.job.consts
-        sums = layer.weights.astype(np.int64).sum(axis=1)
-        bias = layer.folded_bias - ((self.offset * sums) << layer.input_shift)
-        out.emit(f"{self.job.label('stream')}:")
-        first = 0
-        for size in self.sizes:
-            units = slice(first, first + size)
-            out.data(".byte", dense8.encode(layer.weights[units]))
-            out.data(".byte", output_constants(self.plan, bias, units))
-            first += size
-
-    def _load_input(self) -> str:
-        """The next input, unsigned, in r24 (low) and r25."""
-        size = self.layer.input.dtype.size
-        lines = "ld    r24, X+                 ; x"
-        if size == 2:
-            lines += "\nld    r25, X+"
-        if self.offset:
-            lines += f"\nsubi  r{23 + size}, 0x80             ; to unsigned"
-        return lines
-
-    def _sum_inputs(self, start: str) -> None:
-        """Store -128 * sum(u), where accumulators start."""
-        out, label = self.job.code, self.job.label("sum")
-        registers = range(_FIRST, _FIRST + self.plan.acc_bytes)
-        sources = ["r24", "r25"][: self.layer.input.dtype.size]
-        out.emit(point("X", tensor_symbol(self.layer.input)))
-        out.emit("\n".join(f"clr   r{register}" for register in [*registers, 23]))
-        out.emit(f"{label}:\n{self._load_input()}")
-        for byte, register in enumerate(registers):
-            source = sources[byte] if byte < len(sources) else "r23"
-            out.emit(f"{'sbc' if byte else 'sub'}   r{register}, {source}")
-        out.emit(until("X", self.input_end, label))
-        double = "\n".join(f"{'rol' if r > _FIRST else 'lsl'}   r{r}" for r in registers)
-        for _ in range(7):
-            out.emit(double)
-        for byte, register in enumerate(registers):
-            out.emit(f"sts   {start} + {byte}, r{register}")
-
-    def _products(self, label: str, size: int, start: str) -> None:
-        """A block's accumulators, from their start to the sum of all products."""
-        out, width = self.job.code, self.plan.acc_bytes
-        out.emit(f"{label}:")
-        for byte in range(width):
-            out.emit(f"lds   r{_FIRST + byte}, {start} + {byte}")
-        for register in range(_FIRST + width, _FIRST + width * size):
-            out.emit(f"mov   r{register}, r{register - width}")
-        out.emit("clr   r23" + point("X", tensor_symbol(self.layer.input)))
-        before = out.size
-        out.emit(f"{label}_mac:\n{self._load_input()}")
-        for unit in range(size):
-            out.emit(self._product(_FIRST + unit * width))
-        out.emit(until("X", self.input_end, f"{label}_mac", out.size - before))
-
-    def _product(self, acc: int) -> str:
-        """One product into the accumulator that begins at register `acc`."""
-        if self.layer.input.dtype.size == 1:
-            times = product(self.job, "r0", "r24")
-            return "\n".join([load(self.job, "r0"), times, *self._add(acc, 0)])
-        low, high = product(self.job, "r20", "r24"), product(self.job, "r20", "r25")
-        first = [load(self.job, "r20"), low, *self._add(acc, 0)]
-        return "\n".join([*first, high, *self._add(acc, 1)])
-
-    def _add(self, acc: int, at: int) -> list[str]:
-        """Lines that add r1:r0 to an accumulator from byte `at` on."""
+    def accumulator(self, unit: int) -> list[int]:
         width = self.plan.acc_bytes
-        sources = ["r0", "r1", *["r23"] * width][: width - at]
-        return [
-            f"{'adc' if byte else 'add'}   r{acc + at + byte}, {source}"
-            for byte, source in enumerate(sources)
-        ]
+        return list(range(self.first + unit * width, self.first + (unit + 1) * width))
 
-    def _finish_products(self, label: str, size: int, done: int, dump: str) -> None:
-        """Requantize a block; go on with blocks of its size until `done` outputs are written."""
-        out, output = self.job.code, self.layer.output
-        out.emit(point("X", dump))
-        for register in range(_FIRST, _FIRST + self.plan.acc_bytes * size):
-            out.emit(f"st    X+, r{register}")
-        end = f"{tensor_symbol(output)} + {done * output.dtype.size}"
-        call = "call " if "JMP" in self.job.target.features else "rcall"
-        out.emit(f"""
-                ldi   r24, {size}
-                {call} {self.job.label("outputs")}
-                cpi   r28, lo8({end})
-                ldi   r22, hi8({end})
-                cpc   r29, r22
-                breq  {label}_done
-                rjmp  {label}
-        {label}_done:
-        """)
+    def prepare(self) -> None:
+        """Leave -128 * sum(u), where accumulators start, in SRAM."""
+        start = self.job.scratch("start", self.plan.acc_bytes)
+        sum_inputs(
+            self.job,
+            self.layer.input,
+            self.x,
+            self.plan.acc_bytes,
+            start,
+            shift=7,
+            offset=self.offset,
+        )
 
-    def _write_finish(self, dump: str) -> None:
-        """The subroutine that turns the r24 accumulators in `dump` into activations at Y."""
-        label = self.job.label("outputs")
-        out = self.job.subroutine(label)
-        out.emit(point("X", dump))
-        fetch = "\n".join(f"ld    r{ACC + byte}, X+" for byte in range(self.plan.acc_bytes))
-        finish(self.job, out, label, self.plan, (fetch, "Y+"))
-        out.emit("ret")
+    def begin(self, size: int) -> str:
+        width, start = self.plan.acc_bytes, self.job.label("start")
+        lines = [f"lds   r{self.first + byte}, {start} + {byte}" for byte in range(width)]
+        rest = range(self.first + width, self.first + width * size)
+        lines += [f"mov   r{register}, r{register - width}" for register in rest]
+        return "\n".join([*lines, f"clr   r{self.zero}"])
+
+    def load_input(self) -> str:
+        lines = [f"ld    r{register}, X+                 ; x" for register in self.inputs]
+        if self.offset:
+            lines.append(f"subi  r{self.inputs[-1]}, 0x80             ; to unsigned")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Unsigned(_Offset):
+    """Inputs of 8 bits: accumulators in r2..r25, r0 the weight, r28 the input, r29 zero."""
+
+    zero = 29
+    saves_y = True
+    zero_test = "tst   r28"
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        return (28,)
+
+    @property
+    def outputs_in_registers(self) -> int:
+        return 24 // self.plan.acc_bytes
+
+    def products(self, size: int) -> str:
+        return "\n".join(
+            f"""
+            {load(self.job, "r0")}             ; w + 128
+            mul   r0, r28
+            {_add(self.accumulator(unit), self.zero)}
+            """
+            for unit in range(size)
+        )
+
+
+@dataclass(frozen=True)
+class _Plain(_Offset):
+    """Any input, with or without MUL: accumulators in r2..r22, r23 zero, r24 and r25 the input.
+
+    16-bit inputs meet a weight twice, so it is kept in r20, and accumulators end at r19.
+    """
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        return (24, 25)[: self.layer.input.dtype.size]
+
+    @property
+    def outputs_in_registers(self) -> int:
+        return (21 if self.layer.input.dtype.size == 1 else 18) // self.plan.acc_bytes
+
+    @property
+    def zero_test(self) -> str:
+        return "tst   r24" if len(self.inputs) == 1 else "mov   r0, r24\nor    r0, r25"
+
+    def products(self, size: int) -> str:
+        return "\n".join(self._product(self.accumulator(unit)) for unit in range(size))
+
+    def _product(self, acc: list[int]) -> str:
+        if len(self.inputs) == 1:
+            times = product(self.job, "r0", "r24")
+            return f"{load(self.job, 'r0')}\n{times}\n{_add(acc, self.zero)}"
+        low, high = product(self.job, "r20", "r24"), product(self.job, "r20", "r25")
+        return f"""
+            {load(self.job, "r20")}
+            {low}
+            {_add(acc, self.zero)}
+            {high}
+            {_add(acc[1:], self.zero)}
+        """
+
+
+def _add(acc: list[int], zero: int) -> str:
+    """Lines that add r1:r0 to an accumulator's registers."""
+    sources = (["r0", "r1"] + [f"r{zero}"] * len(acc))[: len(acc)]
+    return "\n".join(
+        f"{'adc' if byte else 'add'}   r{register}, {source}"
+        for byte, (register, source) in enumerate(zip(acc, sources, strict=True))
+    )

@@ -16,7 +16,9 @@ from kernels.quant import Requantization, Rounding
 from models.digits.data import PIXEL_RANGE, PIXELS
 from models.quantization import QuantizedLayer
 
-PIXELS_TENSOR = Tensor("pixels", (PIXELS,), UINT8, 1 / PIXEL_RANGE.high, bounds=PIXEL_RANGE)
+PIXELS_TENSOR = Tensor(
+    "pixels", (PIXELS,), UINT8, 1 / PIXEL_RANGE.high, bounds=PIXEL_RANGE, sparse=True
+)
 
 
 def build_graph(name: str, layers: Sequence[QuantizedLayer]) -> Graph:

@@ -39,12 +39,11 @@ def test_symbols_and_layers_add_up_to_the_run(target: str, encoding: str) -> Non
 
 def test_a_loop_counts_its_passes() -> None:
     _, result = profiled("uno", "dense8")
-    (loop,) = [cost for cost in result.symbols if cost.symbol == "fc_sum"]
-    # Three inputs: load, two subtractions, cpi, brne; after the last one cpi, brne once more, then
-    # seven doublings of two bytes, two stores, and Z, Y pointed.
-    assert loop.executed == 3 * 5 + 2 + 14 + 2 + 4
+    (loop,) = [cost for cost in result.symbols if cost.symbol == "fc_to2_mac"]
+    # Three inputs: load, two products of lpm, mulsu, add and adc, then cpi and brne.
+    assert loop.executed == 3 * (1 + 2 * 4 + 2)
     assert loop.layer == "fc"
-    assert loop.address == result.program.image.symbols["fc_sum"]
+    assert loop.address == result.program.image.symbols["fc_to2_mac"]
 
 
 @pytest.mark.parametrize("target", TARGETS)

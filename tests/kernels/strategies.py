@@ -121,7 +121,8 @@ def _input(d: Drawing) -> Tensor:
     high = min(dtype.high, 100) if d.chance(30) else dtype.high
     zero_point = d.draw(st.integers(dtype.low, dtype.high)) if d.chance(40) else 0
     bounds = Range(low, high) if d.chance(80) else None
-    return Tensor("x", (d.size(300),), dtype, zero_point=zero_point, bounds=bounds)
+    sparse, shape = d.chance(30), (d.size(300),)
+    return Tensor("x", shape, dtype, zero_point=zero_point, bounds=bounds, sparse=sparse)
 
 
 def _linear(d: Drawing, name: str, source: Tensor, known: Range, *, last: bool) -> Linear:

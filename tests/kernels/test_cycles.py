@@ -5,6 +5,7 @@ or input, which leaves out everything that is done once a layer.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from builders import (
     compile_with,
     graph_of,
     linear,
+    only_layer,
     requantization,
     single,
     tiny_graph,
@@ -27,6 +29,7 @@ from harness.run import Runner
 from kernels.compile import compile_graph
 from kernels.dtypes import INT8, INT16, UINT8, DType
 from kernels.ir import Graph, Range, Tensor
+from kernels.quant import Requantization
 from kernels.target import find_target
 
 AVRS = ("uno", "mega")
@@ -65,21 +68,62 @@ def zeros(inputs: int, outputs: int, source: DType, wrap: int, bounds: Range | N
 
 
 @pytest.mark.parametrize(
-    ("source", "low", "per_input"),
-    [(UINT8, 0, 5), (INT8, 0, 5), (INT8, -1, 6), (INT16, 0, 7), (INT16, -1, 8)],
+    ("source", "low", "load"),
+    [(UINT8, 0, 2), (INT8, 0, 2), (INT8, -1, 3), (INT16, 0, 4), (INT16, -1, 5)],
 )
 @pytest.mark.parametrize("width", [2, 3, 4])
 @pytest.mark.parametrize("target", AVRS)
-def test_avr_dense8(target: str, width: int, source: DType, low: int, per_input: int) -> None:
+def test_avr_dense8(target: str, width: int, source: DType, low: int, load: int) -> None:
     def layer(inputs: int, outputs: int) -> int:
         graph = zeros(inputs, outputs, source, 8 * width, Range(low, 5))
         return cycles(graph, target, DENSE8, [0] * inputs)
 
     product = layer(6, 3) - layer(5, 3) - layer(6, 2) + layer(5, 2)
     assert product == (5 + width if source.size == 1 else 6 + 2 * width)
-    block = (21 if source.size == 1 else 18) // width
+    if source.size == 2:
+        block = 18 // width
+    else:
+        block = 11 if width == 2 else 24 // width
+        load -= width == 2 and low < 0  # signed products need no offset
     two_blocks, one_block = (layer(6, n) - layer(5, n) for n in (2 * block, block))
-    assert two_blocks - one_block == block * product + per_input
+    assert two_blocks - one_block == block * product + load + 3
+
+
+@pytest.mark.parametrize(("width", "block"), [(2, 11), (3, 8)])
+def test_avr_walk_unrolled_eight_times(width: int, block: int) -> None:
+    def layer(inputs: int, outputs: int) -> int:
+        return cycles(zeros(inputs, outputs, UINT8, 8 * width, None), "uno", DENSE8, [0] * inputs)
+
+    products = block * (5 + width)
+    for inputs in (128, 248):  # inputs of all blocks lie within 256 bytes
+        more = layer(inputs + 8, 10 * block) - layer(inputs, 10 * block)
+        less = layer(inputs + 8, 9 * block) - layer(inputs, 9 * block)
+        assert more - less == 8 * (products + 2) + 4
+
+
+@pytest.mark.parametrize("width", [2, 3, 4])
+@pytest.mark.parametrize("target", AVRS)
+def test_avr_inputs_that_are_zero_are_skipped(target: str, width: int) -> None:
+    def layer(x: Sequence[int], sparse: bool) -> int:
+        graph = zeros(20, 5, UINT8, 8 * width, None)
+        fc = only_layer(graph)
+        fc = replace(fc, input=replace(fc.input, sparse=sparse))
+        return cycles(graph_of(fc, source=fc.input), target, DENSE8, x)
+
+    products = 5 * (5 + width)
+    some, none = layer([1] * 20, sparse=True), layer([1, 0] + [1] * 18, sparse=True)
+    assert layer([1] * 20, sparse=False) + 20 * 2 + 2 == some  # and the jump over the skip
+    assert some - none == (4 + products + 3) - 10
+
+
+@pytest.mark.parametrize("how", [requantization(1, 4, low=0), requantization(1, 4, low=-5)])
+def test_avr_outputs_of_relu_are_tested(how: Requantization) -> None:
+    x = Tensor("x", (1,), INT8)
+    one = linear("one", x, [[1]] * 20, 0, how)
+    graph = graph_of(one, linear("fc", one.output, [[0] * 20] * 5, wrap=16), source=x)
+    runner = Runner(compile_with(graph, "uno", DENSE8))
+    active, inactive = (runner.infer(np.array([v])).layer_cycles["fc"] for v in (127, 0))
+    assert (inactive < active) == (how.low == 0)
 
 
 @pytest.mark.parametrize("target", ["cpm", "cpm-ei"])

@@ -242,7 +242,7 @@ def test_an_image_of_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     ("layer", "tensor", "encoding", "symbol"),
-    [("t", "sum", DENSE8, "t_sum"), ("t_a", "a_acc", INDEX_LISTS, "t_a_acc")],
+    [("t", "stream", DENSE8, "t_stream"), ("t_a", "a_acc", INDEX_LISTS, "t_a_acc")],
 )
 def test_names_that_collide_are_refused(
     layer: str, tensor: str, encoding: str, symbol: str
