@@ -54,6 +54,23 @@ def groups(layer: Convolution) -> Iterator[Group]:
         yield Group(number, linear, number * layer.image[2] // layer.groups, units.start)
 
 
+def runs(layer: Convolution, pitch: int) -> list[tuple[int, int]]:
+    """The runs of bytes that make up a group's window: length, and what is skipped behind it.
+
+    pitch: bytes from a row of the image to the next, where it is read.
+    """
+    size, (rows, columns) = layer.input.dtype.size, layer.window.size
+    pixel = layer.image[2] * size
+    if layer.groups == 1:
+        length = columns * pixel
+        found = [(length, pitch - length)] * rows
+    else:
+        length = pixel // layer.groups
+        row = [(length, pixel - length)] * (columns - 1)
+        found = [*row, (length, pitch - (columns - 1) * pixel - length)] * rows
+    return [*found[:-1], (length, 0)]
+
+
 def ask_for_tensors(job: Job, group: Group) -> None:
     """The scratch that stands for the Linear layer's tensors."""
     for tensor in (group.linear.input, group.linear.output):

@@ -13,7 +13,7 @@ from kernels.avr.blocks import copy, step
 from kernels.avr.memory import point
 from kernels.avr.walk import Walk
 from kernels.emit import Job, emitter_like, tensor_symbol
-from kernels.gathered import Group, ask_for_tensors, groups, write_product
+from kernels.gathered import Group, ask_for_tensors, groups, runs, write_product
 from kernels.ops.conv1d import Conv1d
 from kernels.ops.conv2d import Conv2d
 from kernels.ops.convolution import Convolution
@@ -44,19 +44,13 @@ def emit(job: Job) -> None:
 
 def _body(walk: Walk, group: Group) -> None:
     job, out = walk.job, walk.job.code
-    size = walk.source.dtype.size
-    channels = walk.image[2]
-    part = group.linear.input.count // walk.window.area
-    rows, columns = walk.window.size
-    whole = part == channels
-    runs, length = (rows, columns * walk.pixel) if whole else (rows * columns, part * size)
-    out.emit(step("X", group.first_input * size) + point("Y", tensor_symbol(group.linear.input)))
-    for run in range(runs):
-        copy(out, job.label(f"{walk.prefix}gather{run}"), length)
-        within = not whole and (run + 1) % columns
-        gap = walk.pixel if within else walk.pitch - (0 if whole else (columns - 1) * walk.pixel)
-        if run < runs - 1:
-            out.emit(step("X", gap - length))
+    layer = job.node
+    assert isinstance(layer, Convolution)
+    out.emit(step("X", group.first_input * walk.source.dtype.size))
+    out.emit(point("Y", tensor_symbol(group.linear.input)))
+    for number, (length, gap) in enumerate(runs(layer, walk.pitch)):
+        copy(out, job.label(f"{walk.prefix}gather{number}"), length)
+        out.emit(step("X", gap))
     write_product(job, group)
     out.emit(f"""
         {point("X", tensor_symbol(group.linear.output))}

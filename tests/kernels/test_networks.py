@@ -13,7 +13,7 @@ from kernels.ir import Graph, verify
 from kernels.ops.matrix_product import MatrixProduct
 from kernels.target import find_target
 
-TARGETS = ("uno", "mega", "attiny85")
+TARGETS = ("uno", "mega", "attiny85", "cpm")
 PROGRAMS = 60  # of each encoding, on each target
 WIDEST = {DENSE8: (127, 32), INDEX_LISTS: (2, 24)}  # weight; accumulator's bits
 PRODUCT_BITS = {"cpm": 31}

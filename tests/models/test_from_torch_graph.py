@@ -261,7 +261,7 @@ def test_quantized_graphs_agree(name: str, per_row: bool, most: float) -> None:
     assert np.abs(found - wanted).mean() < most * (spread + np.abs(wanted).mean())
 
 
-@pytest.mark.parametrize("target", ["uno"])
+@pytest.mark.parametrize("target", ["uno", "cpm"])
 @pytest.mark.parametrize("name", MODULES)
 def test_devices_run_imported_graphs(name: str, target: str) -> None:
     network, inputs, _ = imported(name)

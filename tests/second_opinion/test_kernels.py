@@ -32,7 +32,7 @@ COMBINATIONS = [
     if takes(target, encoding, kind)
 ]
 NETWORKS = 3  # of each target, encoding and number of axes
-COMBINED = sorted({(t, e) for t, e, _ in COMBINATIONS if find_target(t).isa == "avr"})
+COMBINED = sorted({(target, encoding) for target, encoding, _ in COMBINATIONS})
 
 
 @cache
