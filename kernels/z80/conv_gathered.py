@@ -53,4 +53,3 @@ def _body(walk: Walk, group: Group) -> None:
     write_product(job, group)
     out.emit(f"ld hl,{tensor_symbol(group.linear.output)}\nld de,({walk.state}+4)")
     copy(out, job.label(f"{walk.prefix}out"), group.linear.output.size)
-
