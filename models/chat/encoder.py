@@ -1,12 +1,13 @@
-"""From text to the network's 256 counts: 128 buckets of the query, 128 of the reply so far.
+"""From text to the network's counts: 128 buckets of the query, 128 of the reply so far.
 
-Characters are ASCII codes. A hash starts at a seed and takes h = (h * 31 + code) mod 2**16 for
-each character; its lowest 7 bits name the bucket whose count grows by one.
+A network may have 128 more for the query's words, between these two. Characters are ASCII codes. A
+hash starts at a seed and takes h = (h * 31 + code) mod 2**16 for each character; its lowest 7 bits
+name the bucket whose count grows by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -21,6 +22,10 @@ CONTEXT_GRAMS = sum(CONTEXT + 1 - n for n in (1, 2, 3))
 MAX_COUNT = 255
 _POSITION_STEP = 7
 _SPACE = ord(" ")
+
+
+QueryEncoder = Callable[[Sequence[str]], NDArray[np.uint8]]
+"""Queries to counts, uint8 (n, buckets); InputRefused for one that cannot be encoded."""
 
 
 def hash16(grams: NDArray[np.int64], seed: NDArray[np.int64] | int = 0) -> NDArray[np.int64]:
@@ -46,14 +51,21 @@ def query_counts(queries: Sequence[str]) -> NDArray[np.uint8]:
     lengths = [len(text) for text in texts]  # a text of n characters has n trigrams
     grams = np.concatenate([np.empty((0, 3), np.uint8), *trigrams]).astype(np.int64)
     rows = np.repeat(np.arange(len(texts)), lengths)
-    counts = _count(rows, hash16(grams), len(texts))
-    full = np.flatnonzero(counts.max(axis=1, initial=0) > MAX_COUNT)
-    if full.size:
-        length = lengths[full[0]]
-        raise InputRefused(
-            f"a query of {length} characters counts one bucket beyond {MAX_COUNT}; shorten it"
-        )
-    return counts.astype(np.uint8)
+    return _checked(_count(rows, hash16(grams), len(texts)), lengths)
+
+
+def query_and_word_counts(queries: Sequence[str]) -> NDArray[np.uint8]:
+    """Trigram counts of each query, then counts of its words, uint8 (n, 256).
+
+    A word is what stands between spaces; all its characters are hashed. Raises InputRefused as
+    `query_counts` does.
+    """
+    words = [_lowered(query).split() for query in queries]
+    rows = np.repeat(np.arange(len(queries)), [len(found) for found in words])
+    hashes = [int(hash16(_codes(word))) for found in words for word in found]
+    counts = _count(rows, np.array(hashes, np.int64), len(queries))
+    of_words = _checked(counts, [len(query) for query in queries])
+    return np.concatenate([query_counts(queries), of_words], axis=1)
 
 
 def windows(reply: str) -> NDArray[np.uint8]:
@@ -85,6 +97,21 @@ def empty_contexts(count: int) -> NDArray[np.uint8]:
 def _count(rows: NDArray[np.int64], hashes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     cells = rows * BUCKETS + (hashes & (BUCKETS - 1))
     return np.bincount(cells, minlength=count * BUCKETS).reshape(count, BUCKETS)
+
+
+def _checked(counts: NDArray[np.int64], lengths: Sequence[int]) -> NDArray[np.uint8]:
+    """Counts as bytes; InputRefused, which names its query's length, for one beyond 255."""
+    full = np.flatnonzero(counts.max(axis=1, initial=0) > MAX_COUNT)
+    if full.size:
+        length = lengths[full[0]]
+        raise InputRefused(
+            f"a query of {length} characters counts one bucket beyond {MAX_COUNT}; shorten it"
+        )
+    return counts.astype(np.uint8)
+
+
+def _codes(text: str) -> NDArray[np.int64]:
+    return np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64)
 
 
 def _lowered(text: str) -> str:

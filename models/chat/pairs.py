@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.chat import encoder
+from models.chat.encoder import QueryEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Pair:
 class TeacherForced:
     """Every character of every reply, end included, each after the right characters before it.
 
-    inputs: uint8 (n, 256) counts. labels: int64 (n,), indices in the charset.
+    inputs: uint8 (n, buckets), counts. labels: int64 (n,), indices in the charset.
     pairs: int64 (n,), the pair that a character belongs to.
     """
 
@@ -45,11 +46,13 @@ def ambiguous_queries(pairs: Sequence[Pair]) -> tuple[str, ...]:
     return tuple(query for query, found in replies.items() if len(found) > 1)
 
 
-def teacher_forced(pairs: Sequence[Pair], charset: str) -> TeacherForced:
+def teacher_forced(
+    pairs: Sequence[Pair], charset: str, encode: QueryEncoder = encoder.query_counts
+) -> TeacherForced:
     """The examples that accuracy is of; `charset` ends with the character that ends a reply."""
     lengths = [len(pair.reply) + 1 for pair in pairs]
     owners = np.repeat(np.arange(len(pairs)), lengths)
-    queries = encoder.query_counts([pair.query for pair in pairs])[owners]
+    queries = encode([pair.query for pair in pairs])[owners]
     contexts = np.concatenate([encoder.windows(pair.reply) for pair in pairs])
     index = {character: place for place, character in enumerate(charset)}
     labels = [index[character] for pair in pairs for character in pair.reply + charset[-1]]

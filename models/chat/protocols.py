@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.chat import encoder
 from models.chat.augmentation import vary
+from models.chat.encoder import QueryEncoder
 from models.chat.pairs import Pair, TeacherForced, teacher_forced
 from models.task import Examples, Task
 
@@ -39,6 +40,7 @@ class ChatTask(Task):
     charset: the character of each class; the last one ends a reply.
     train_pairs, validation_pairs: what `train` and `validation` are the characters of.
     train_owners, validation_owners: int64 (n,), the pair that each example belongs to.
+    encode: how queries become counts; those of the reply so far follow.
     """
 
     charset: str
@@ -46,19 +48,28 @@ class ChatTask(Task):
     validation_pairs: tuple[Pair, ...]
     train_owners: NDArray[np.int64] = field(repr=False)
     validation_owners: NDArray[np.int64] = field(repr=False)
+    encode: QueryEncoder = encoder.query_counts
 
 
-def chat_task(name: str, pairs: Sequence[Pair], charset: str, protocol: Protocol) -> ChatTask:
+def chat_task(
+    name: str,
+    pairs: Sequence[Pair],
+    charset: str,
+    protocol: Protocol,
+    encode: QueryEncoder = encoder.query_counts,
+) -> ChatTask:
     """The task of that name. Its `augmented` varies 70 % of the queries, each pair's once."""
     if protocol is Protocol.A:
         train_pairs, validation_pairs = split_by_query(pairs)
     else:
         train_pairs = validation_pairs = tuple(pairs)
-    train = teacher_forced(train_pairs, charset)
-    validation = train if protocol is Protocol.B else teacher_forced(validation_pairs, charset)
+    train = teacher_forced(train_pairs, charset, encode)
+    validation = train
+    if protocol is Protocol.A:
+        validation = teacher_forced(validation_pairs, charset, encode)
 
     def augmented(rng: np.random.Generator) -> Examples:
-        return augmented_examples(train_pairs, train, rng)
+        return augmented_examples(train_pairs, train, rng, encode)
 
     return ChatTask(
         name=name,
@@ -72,6 +83,7 @@ def chat_task(name: str, pairs: Sequence[Pair], charset: str, protocol: Protocol
         validation_pairs=validation_pairs,
         train_owners=train.pairs,
         validation_owners=validation.pairs,
+        encode=encode,
     )
 
 
@@ -90,12 +102,15 @@ def split_by_query(pairs: Sequence[Pair]) -> tuple[tuple[Pair, ...], tuple[Pair,
 
 
 def augmented_examples(
-    pairs: Sequence[Pair], examples: TeacherForced, rng: np.random.Generator
+    pairs: Sequence[Pair],
+    examples: TeacherForced,
+    rng: np.random.Generator,
+    encode: QueryEncoder = encoder.query_counts,
 ) -> Examples:
     """The examples of `pairs` with varied queries; contexts and labels are as they were."""
     inputs = examples.inputs.copy()
-    queries = encoder.query_counts(vary([pair.query for pair in pairs], rng))
-    inputs[:, : encoder.BUCKETS] = queries[examples.pairs]
+    queries = encode(vary([pair.query for pair in pairs], rng))
+    inputs[:, : -encoder.BUCKETS] = queries[examples.pairs]
     return Examples(inputs, examples.labels)
 
 

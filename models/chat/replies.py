@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.chat import encoder
+from models.chat.encoder import QueryEncoder
 
 MAX_REPLY = 50
 
@@ -17,7 +18,7 @@ MAX_REPLY = 50
 class Reply:
     """A reply and what led to it.
 
-    inputs: uint8 (steps, 256), the counts of each inference, the one that ended the reply too.
+    inputs: uint8 (steps, buckets), the counts of each inference, the one that ended the reply too.
     outputs: int64 (steps,), the index of the character that each gave.
     """
 
@@ -28,10 +29,15 @@ class Reply:
 
 
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
-"""Counts, uint8 (n, 256), to indices of characters, int64 (n,)."""
+"""Counts, uint8 (n, buckets), to indices of characters, int64 (n,)."""
 
 
-def replies(predictor: Predictor, charset: str, queries: Sequence[str]) -> list[Reply]:
+def replies(
+    predictor: Predictor,
+    charset: str,
+    queries: Sequence[str],
+    encode: QueryEncoder = encoder.query_counts,
+) -> list[Reply]:
     """Reply to each query by what predicts characters; all of them advance together.
 
     A reply ends at the charset's last character, which is not printed, or after 50.
@@ -39,7 +45,7 @@ def replies(predictor: Predictor, charset: str, queries: Sequence[str]) -> list[
     """
     end = len(charset) - 1
     codes = np.frombuffer(charset.lower().encode("ascii"), np.uint8)
-    counts = encoder.query_counts(queries)
+    counts = encode(queries)
     contexts = encoder.empty_contexts(len(queries))
     inputs: list[list[NDArray[np.uint8]]] = [[] for _ in queries]
     outputs: list[list[int]] = [[] for _ in queries]

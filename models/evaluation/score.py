@@ -52,7 +52,7 @@ def say(candidate: Candidate, task: ChatTask, queries: Sequence[str]) -> list[st
         choices: NDArray[np.int64] = candidate.logits(inputs).argmax(axis=1)
         return choices
 
-    return [reply.text for reply in replies(choose, task.charset, queries)]
+    return [reply.text for reply in replies(choose, task.charset, queries, task.encode)]
 
 
 def exact_replies(said: dict[str, str], pairs: Sequence[Pair]) -> float:

@@ -1,4 +1,4 @@
-"""chat-a, chat-b: the project's own chat data under protocols A and B."""
+"""chat-a, chat-b, chat-a-words: the project's own chat data under protocols A and B."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from models.chat.corpus import CHARSET, generate
+from models.chat.encoder import query_and_word_counts
 from models.chat.pairs import Pair
 from models.chat.protocols import ChatTask, Protocol, chat_task
 from models.tasks.registry import register_task
@@ -21,6 +22,12 @@ def load_a(_: Path) -> ChatTask:
 def load_b(_: Path) -> ChatTask:
     """Trained and scored on all pairs."""
     return chat_task("chat-b", _pairs(), CHARSET, Protocol.B)
+
+
+@register_task("chat-a-words", "a lighthouse robot's small talk, words counted too, by query")
+def load_a_words(_: Path) -> ChatTask:
+    """As chat-a, with 128 more buckets for the words of the query."""
+    return chat_task("chat-a-words", _pairs(), CHARSET, Protocol.A, query_and_word_counts)
 
 
 @cache

@@ -1,9 +1,10 @@
-"""tinychat-a, tinychat-b: z80ai's chat data under protocols A and B."""
+"""tinychat-a, tinychat-b: z80ai's chat data under protocols A and B; also with words counted."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from models.chat.encoder import QueryEncoder, query_and_word_counts, query_counts
 from models.chat.pairs import unique_queries
 from models.chat.protocols import FEWEST_QUERIES, ChatTask, Protocol, chat_task
 from models.errors import ModelFileError
@@ -26,10 +27,24 @@ def load_b(folder: Path) -> ChatTask:
     return _load("tinychat-b", folder, Protocol.B)
 
 
-def _load(name: str, folder: Path, protocol: Protocol) -> ChatTask:
+@register_task("tinychat-a-words", "z80ai's chat data, words counted too, split by query", DATA)
+def load_a_words(folder: Path) -> ChatTask:
+    """As tinychat-a, with 128 more buckets for the words of the query."""
+    return _load("tinychat-a-words", folder, Protocol.A, query_and_word_counts)
+
+
+@register_task("tinychat-b-words", "z80ai's chat data, words counted too, all for both", DATA)
+def load_b_words(folder: Path) -> ChatTask:
+    """As tinychat-b, with 128 more buckets for the words of the query."""
+    return _load("tinychat-b-words", folder, Protocol.B, query_and_word_counts)
+
+
+def _load(
+    name: str, folder: Path, protocol: Protocol, encode: QueryEncoder = query_counts
+) -> ChatTask:
     charset = weights.read_weights(folder / weights.FILE).charset
     path = folder / dataset.FILE
     pairs = dataset.read_pairs(path, charset)
     if len(unique_queries(pairs)) < FEWEST_QUERIES:
         raise ModelFileError(path, None, f"holds fewer than {FEWEST_QUERIES} queries to split")
-    return chat_task(name, pairs, charset, protocol)
+    return chat_task(name, pairs, charset, protocol, encode)

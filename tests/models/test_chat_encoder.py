@@ -92,3 +92,27 @@ def test_a_context_character_counts_by_position() -> None:
     blank, one = encoder.context_counts(encoder.windows("A"))
     assert one[80] == blank[80] + 1
     assert (one != blank).any()
+
+
+def test_words_follow_the_trigrams() -> None:
+    # "hi" = 104 * 31 + 105 = 3329 -> 1; "a" = 97
+    (counts,) = encoder.query_and_word_counts([" HI a  hi "])
+    assert counts.dtype == np.uint8
+    assert np.array_equal(counts[:128], encoder.query_counts(["HI a  hi "])[0])
+    assert buckets(counts[128:]) == {1: 2, 97: 1}
+
+
+def test_words_are_hashed_to_their_ends() -> None:
+    (counts,) = encoder.query_and_word_counts(["zzz"])
+    assert buckets(counts[128:]) == {55610 & 127: 1}
+
+
+def test_queries_without_words_among_others() -> None:
+    counts = encoder.query_and_word_counts(["", "a b", "  "])
+    assert counts[:, 128:].sum(axis=1).tolist() == [0, 2, 0]
+    assert encoder.query_and_word_counts([]).shape == (0, 256)
+
+
+def test_words_must_be_ascii_too() -> None:
+    with pytest.raises(InputRefused, match="'é'"):
+        encoder.query_and_word_counts(["café"])

@@ -80,6 +80,27 @@ def test_augmentation_is_seeded_and_keeps_labels_and_contexts(task: ChatTask) ->
     assert 0.5 < changed.mean() < 0.8
 
 
+def test_words_are_counted_where_the_task_asks_for_them() -> None:
+    encode = encoder.query_and_word_counts
+    words = chat_task("made-up", PAIRS, CHARSET, Protocol.A, encode)
+    plain = chat_task("made-up", PAIRS, CHARSET, Protocol.A)
+    context = slice(-encoder.BUCKETS, None)
+    for found, other, pairs in (
+        (words.train, plain.train, words.train_pairs),
+        (words.validation, plain.validation, words.validation_pairs),
+    ):
+        assert found.inputs.shape[1] == 3 * encoder.BUCKETS
+        assert np.array_equal(found.inputs[:, context], other.inputs[:, context])
+        owners = teacher_forced(pairs, CHARSET).pairs
+        queries = encode([pair.query for pair in pairs])[owners]
+        assert np.array_equal(found.inputs[:, : 2 * encoder.BUCKETS], queries)
+    assert words.augmented is not None
+    varied = words.augmented(np.random.default_rng(5)).inputs
+    changed = (varied != words.train.inputs)[:, encoder.BUCKETS : 2 * encoder.BUCKETS].any(axis=1)
+    assert 0.3 < changed.mean() < 0.8
+    assert np.array_equal(varied[:, context], words.train.inputs[:, context])
+
+
 def test_about_the_stated_share_is_varied() -> None:
     varied = vary(QUERIES, np.random.default_rng(0), share=0.7)
     share = np.mean([old != new for old, new in zip(QUERIES, varied, strict=True)])

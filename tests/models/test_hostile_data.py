@@ -1,8 +1,12 @@
-"""Seeded corruptions of every data format: refused by one line, or read as valid; nothing runs."""
+"""Seeded corruptions of every model and data file: refused by one line; nothing of it runs.
+
+Formats with checksums never read as something else. Those without may, where what is read is valid.
+"""
 
 from __future__ import annotations
 
 import gzip
+import io
 import pickle
 import sys
 import tracemalloc
@@ -13,12 +17,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_chat import CHARSET
+from synthetic_chat import CHARSET, chat_arrays
 from synthetic_cifar import batch, binary, images
 
 from models.cifar.data import TEST, Images, read_images
+from models.compress import checkpoint
+from models.digits import checkpoint as digits
 from models.errors import ModelFileError
 from models.tinychat.dataset import read_pairs
+from models.tinychat.weights import read_weights
+from models.zoo import recipes as zoo
 
 CORRUPTIONS = 150
 MOST_MEMORY = 32 << 20
@@ -138,6 +146,84 @@ def test_corruptions_are_refused_or_valid(tmp_path: Path, name: str) -> None:
         assert str(path) in message
         assert "\n" not in message
         assert len(message) < 600
+
+
+Content = list[object]
+"""All that a reader found, in a form that compares."""
+
+
+def read_recipe(path: Path) -> Content:
+    stored = checkpoint.load(path)
+    arrays = [array for layer in stored.layers for array in (layer.levels, layer.bias)]
+    scales = [array for layer in stored.layers for array in (layer.multiplier, layer.grid)]
+    real = [array for layer in stored.real for array in (layer.weights, layer.bias)]
+    about = [stored.seed, stored.recipe, stored.protocol, stored.settings, stored.accuracies]
+    return [repr(about), *map(listed, [*arrays, *scales, *real])]
+
+
+def read_digits(path: Path) -> Content:
+    stored = digits.load(path)
+    layers = [(q.weights, q.bias, q.multiplier, q.shift, q.scale) for q in stored.layers]
+    parts = [part for layer in (*layers, *stored.parameters) for part in layer]
+    return [repr((stored.seed, stored.recipe, stored.accuracies)), *map(listed, parts)]
+
+
+def read_tinychat(path: Path) -> Content:
+    stored = read_weights(path)
+    return [stored.charset, *(listed(part) for layer in stored.layers for part in layer)]
+
+
+def read_pairs_of(path: Path) -> Content:
+    return list(read_pairs(path, CHARSET))
+
+
+def listed(part: object) -> object:
+    return part.tolist() if isinstance(part, np.ndarray) else part
+
+
+def tinychat_file() -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=True, **chat_arrays(0))
+    return stream.getvalue()
+
+
+SHIPPED = sorted(zoo.SHIPPED.glob("*.npz"))
+FILES: dict[str, tuple[bytes, Callable[[Path], Content]]] = {
+    **{
+        path.name: (path.read_bytes(), read_digits if path.stem == "digits" else read_recipe)
+        for path in SHIPPED
+    },
+    "model.npz": (tinychat_file(), read_tinychat),
+    "training-data.txt.gz": (gzip.compress(LINES, mtime=0), read_pairs_of),
+}
+REFUSED = 20
+
+
+def test_there_are_two_hundred() -> None:
+    assert len(FILES) * REFUSED >= 200
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_twenty_corruptions_of_each_file_are_refused(tmp_path: Path, name: str) -> None:
+    """One that changes nothing of what is read, such as a date in a header, is no corruption."""
+    (content, read), path = FILES[name], tmp_path / name
+    path.write_bytes(content)
+    sound = read(path)
+    rng = np.random.default_rng(len(content))
+    messages: list[str] = []
+    with forbidden_events() as events:
+        while len(messages) < REFUSED:
+            path.write_bytes(corrupted(content, rng))
+            try:
+                assert read(path) == sound
+            except ModelFileError as error:
+                messages.append(str(error))
+    for message in messages:
+        assert message.startswith(str(path))
+        assert "\n" not in message
+        assert len(message) < 600
+    # Numpy reads headers by ast.literal_eval, which parses by `compile` and executes nothing.
+    assert set(events) <= {"compile"}
 
 
 def test_the_listener_hears() -> None:
