@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,30 @@ class Model:
     evaluation: Evaluation
     reference: Reference
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        graph: Graph,
+        inputs: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        float_accuracy: float,
+    ) -> Self:
+        """A model that is made on the spot.
+
+        inputs: uint8 (n, *input shape), all of which are run. labels: the right classes, int64
+        (n,). float_accuracy: of the network that the graph was made of, on these, in [0, 1].
+        """
+        what = f"{len(labels):,} inputs"
+        return cls(
+            name=graph.name,
+            title=graph.name,
+            graph=graph,
+            inputs=inputs,
+            labels=labels,
+            evaluation=Evaluation(what, inputs, labels),
+            reference=Reference(f"float network, {what}", lambda: float_accuracy),
+        )
 
     def shortened(self, count: int) -> Model:
         """The same model with only the first inputs to run, which then count for no accuracy."""

@@ -19,7 +19,9 @@ FULL = (256, 192, 128)
 """Hidden units of z80ai's network."""
 MIDDLE = (128, 64)
 """For the project's own data: int8 weights that fit a Mega and CP/M, and pruned ones an UNO."""
+NARROW = (256, 176)
 SMALL = (192, 96)
+WORDY = (192, 64)
 INPUT_SCALE = 16.0
 INPUT_HIGH = 63
 """Queries are cut at 60 characters, so that no n-gram counts more often."""
@@ -79,6 +81,22 @@ def _memorizing(task: str) -> tuple[Recipe, ...]:
     )
 
 
+def _ensemble(task: str) -> Recipe:
+    """Ternary weights in 25 KB, taught by five float networks."""
+    norming = replace(GENERALIZE, learning_rate=4e-3, dropout=0.05)
+    teach = Distill(teachers=5, weight=0.6, temperature=1.5, teacher=GENERALIZE)
+    chain = (teach, _by_rows(WeightFormat.TERNARY, norming))
+    title = "ternary, distilled from five networks"
+    return _recipe(task, "ternary-ensemble", title, *chain, hidden=NARROW)
+
+
+def _wordy(task: str) -> Recipe:
+    """Words are counted, too, so fewer units do: a memory of 18 KB."""
+    ternary = _by_shift(WeightFormat.TERNARY, MEMORIZE)
+    title = "ternary, a shift per layer, words counted"
+    return _recipe(task, "ternary", title, ternary, hidden=WORDY)
+
+
 def _recipe(
     task: str,
     what: str,
@@ -106,4 +124,7 @@ RECIPES = (
     *_generalizing("tinychat-a", FULL),
     *_memorizing("chat-b"),
     *_memorizing("tinychat-b"),
+    _wordy("chat-b-words"),
+    _wordy("tinychat-b-words"),
+    _ensemble("tinychat-a"),
 )

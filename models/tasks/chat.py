@@ -1,4 +1,4 @@
-"""chat-a, chat-b, chat-a-words: the project's own chat data under protocols A and B."""
+"""chat-a, chat-b, chat-b-words: the project's own chat data under protocols A and B."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def load_b(_: Path) -> ChatTask:
     return chat_task("chat-b", _pairs(), CHARSET, Protocol.B)
 
 
-@register_task("chat-a-words", "a lighthouse robot's small talk, words counted too, by query")
-def load_a_words(_: Path) -> ChatTask:
-    """As chat-a, with 128 more buckets for the words of the query."""
-    return chat_task("chat-a-words", _pairs(), CHARSET, Protocol.A, query_and_word_counts)
+@register_task("chat-b-words", "a lighthouse robot's small talk, words counted too, all for both")
+def load_b_words(_: Path) -> ChatTask:
+    """As chat-b, with 128 more buckets for the words of the query."""
+    return chat_task("chat-b-words", _pairs(), CHARSET, Protocol.B, query_and_word_counts)
 
 
 @cache

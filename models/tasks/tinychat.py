@@ -1,4 +1,4 @@
-"""tinychat-a, tinychat-b: z80ai's chat data under protocols A and B; also with words counted."""
+"""tinychat-a, tinychat-b, tinychat-b-words: z80ai's chat data under protocols A and B."""
 
 from __future__ import annotations
 
@@ -25,12 +25,6 @@ def load_a(folder: Path) -> ChatTask:
 def load_b(folder: Path) -> ChatTask:
     """Trained and scored on all pairs."""
     return _load("tinychat-b", folder, Protocol.B)
-
-
-@register_task("tinychat-a-words", "z80ai's chat data, words counted too, split by query", DATA)
-def load_a_words(folder: Path) -> ChatTask:
-    """As tinychat-a, with 128 more buckets for the words of the query."""
-    return _load("tinychat-a-words", folder, Protocol.A, query_and_word_counts)
 
 
 @register_task("tinychat-b-words", "z80ai's chat data, words counted too, all for both", DATA)

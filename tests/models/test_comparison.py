@@ -11,6 +11,7 @@ from synthetic_chat import CHARSET
 
 from harness.cli import main
 from models import comparison, recipes, tasks
+from models.chat.encoder import query_and_word_counts
 from models.chat.pairs import Pair
 from models.chat.protocols import ChatTask, Protocol, chat_task
 from models.comparison import Figures, Run, plan, run_all, section
@@ -34,7 +35,7 @@ PAIRS = tuple(Pair(f"QUERY {n // 2}", "YEA" if n % 2 else "NO") for n in range(2
 
 @pytest.fixture
 def task(monkeypatch: pytest.MonkeyPatch) -> ChatTask:
-    made = chat_task("made-up", PAIRS, CHARSET, Protocol.A)
+    made = chat_task("made-up", PAIRS, CHARSET, Protocol.A, query_and_word_counts)
     monkeypatch.setattr(recipes, "catalog", lambda: RECIPES)
     monkeypatch.setattr(tasks, "load_task", lambda *_: made)
     comparison.runs._task.cache_clear()
