@@ -34,10 +34,15 @@ class Scratch:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Shared:
-    """Constants that several layers use; their first byte is aligned."""
+    """Constants or code; the first byte is aligned.
+
+    layer: whose it is, None for what several layers use. code: to be executed.
+    """
 
     text: Assembly
     align: int
+    layer: str | None = None
+    code: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +52,7 @@ class Job:
     node: the layer. ranges: proven bounds of every tensor. far: whether constants may lie beyond
     the first 64 KiB of flash. code: falls in, falls out.
     subroutines: by label, behind the program's final return. consts: behind all code.
-    shared: constants that several layers use, by symbol.
+    shared: by symbol, what several layers use, and constants whose symbol is absolute.
     choice: how weights are held, None for ops without.
     reads, writes: forms of the input and the output, None where they are dense. writer: the node
     that wrote the input, None for the graph's own.
@@ -115,6 +120,18 @@ class Job:
             self.shared[symbol] = Shared(self.assembly(), align)
             write(self.shared[symbol].text)
         return symbol
+
+    def share_code(self, symbol: str, write: Callable[[Assembly], None]) -> str:
+        """Code to be placed once however many layers jump into it; its symbol."""
+        if symbol not in self.shared:
+            self.shared[symbol] = Shared(self.assembly(), 1, code=True)
+            write(self.shared[symbol].text)
+        return symbol
+
+    def table(self, name: str, align: int = 1) -> Assembly:
+        """Constants of this layer alone, whose symbol is absolute as that of shared ones is."""
+        self.shared[self.label(name)] = Shared(self.assembly(), align, self.node.name)
+        return self.shared[self.label(name)].text
 
 
 def tensor_symbol(tensor: Tensor) -> str:

@@ -15,7 +15,7 @@ from kernels.target import Target
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Emission:
-    """The layers in order, and the constants that they share, by symbol."""
+    """The layers in order, and by symbol what they share and what has an absolute symbol."""
 
     jobs: list[Job] = field(default_factory=list)
     shared: dict[str, Shared] = field(default_factory=dict)

@@ -90,8 +90,9 @@ def _parts(
     for job in emission.jobs:
         for label, text in job.subroutines.items():
             yield label, job.node.name, Kind.CODE, text, 1
-    for symbol, shared in emission.shared.items():
-        yield symbol, None, Kind.CONST, shared.text, shared.align
+    for symbol, shared in sorted(emission.shared.items(), key=lambda item: not item[1].code):
+        kind = Kind.CODE if shared.code else Kind.CONST
+        yield symbol, shared.layer, kind, shared.text, shared.align
     for job in emission.jobs:
         yield f"{job.node.name} constants", job.node.name, Kind.CONST, job.consts, 1
     yield "padding", None, Kind.CONST, Assembly(machine.ISA, target.features), machine.WORD

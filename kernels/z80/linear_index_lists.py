@@ -19,8 +19,8 @@ from kernels.emit import Job, emitter, tensor_symbol
 from kernels.encodings import index_lists
 from kernels.list_blocks import MIDDLE, ListBlock, list_blocks
 from kernels.ops.linear import Linear
-from kernels.z80.accumulators import store_output
-from kernels.z80.requantize import constants_size, output_constants, requantize
+from kernels.z80.finish import Finish
+from kernels.z80.requantize import output_constants
 
 _UNROLL = 8
 
@@ -191,29 +191,6 @@ class _Block(ListBlock):
 
     def _finish(self) -> None:
         """Requantize the block's accumulators; the output tensor is written in order."""
-        out, output = self.job.code, self.layer.output
-        loop = self.label("finish")
-        third = "inc h\nld a,(hl)" if self.plan.acc_bytes == 3 else ""
-        out.emit(f"""
-            ld ix,{self.label("outputs")}
-            ld iy,{tensor_symbol(output)}+{self.first * output.dtype.size}
-            ld hl,{self.pages}
-        {loop}:
-            push hl
-            ld e,(hl)
-            inc h
-            ld d,(hl)
-            {third}
-            ex de,hl
-        """)
-        requantize(out, loop, self.plan)
-        store_output(out, output.dtype.size)
-        out.emit(f"""
-            ld de,{constants_size(self.plan)}
-            add ix,de
-            pop hl
-            inc l
-            ld a,l
-            cp {self.columns.outputs}
-            jp nz,{loop}
-        """)
+        units = range(self.first, self.first + self.columns.outputs)
+        end = Finish(self.job, self.layer, self.plan, self.label("finish"), self.pages, units)
+        end.write(self.label("outputs"))

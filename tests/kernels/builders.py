@@ -43,6 +43,13 @@ def reads(encoding: str) -> list[DType]:
     return [dtype for dtype in DTYPES.values() if problem(weights, 16, dtype) is None]
 
 
+def widest_accumulator(encoding: str) -> int:
+    """The most bits that an encoding serves."""
+    source, problem = reads(encoding)[0], find_encoding(encoding).problem
+    weights = weights_of(encoding)[:1, np.newaxis]
+    return max(bits for bits in (16, 24, 32) if problem(weights, bits, source) is None)
+
+
 def writes(target: str, encoding: str) -> list[DType]:
     """The output types that a target's kernel for an encoding has."""
     kernel = kernels_for(find_target(target).isa, Linear)[encoding]

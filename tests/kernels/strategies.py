@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from builders import (
-    INDEX_LISTS,
     argmax,
     graph_of,
     linear,
     reads,
     requantization,
     weights_of,
+    widest_accumulator,
     writes,
 )
 from hypothesis import strategies as st
@@ -72,13 +72,13 @@ class Drawing:
     @property
     def widest_accumulator(self) -> int:
         """Bits that the emitter has."""
-        return 24 if self.encoding == INDEX_LISTS else 32
+        return widest_accumulator(self.encoding)
 
 
 @st.composite
 def graphs(draw: st.DrawFn, target: str, encoding: str) -> Graph:
     """One to three Linear layers and, mostly, an argmax."""
-    d = Drawing(draw, target, encoding, BYTES[target] // (2 if encoding == INDEX_LISTS else 1))
+    d = Drawing(draw, target, encoding, BYTES[target] // (1 + (widest_accumulator(encoding) < 32)))
     x = _input(d)
     nodes: list[Node] = []
     current, known = x, x.range

@@ -22,8 +22,10 @@ from kernels.encodings import (
     packed1,
     packed2,
     packed4,
+    threaded_lists,
     xnor,
 )
+from kernels.encodings.threaded_lists import Run
 from kernels.errors import Unsupported
 
 Weights = NDArray[np.int8]
@@ -42,6 +44,14 @@ def _group_sums(weights: Weights) -> Weights:
     return weights
 
 
+def _threaded_lists(weights: Weights) -> Weights:
+    for longest in (2, 4, 32):
+        back = threaded_lists.decode(threaded_lists.encode(weights, longest), len(weights))
+        if not np.array_equal(back, weights):
+            return back
+    return weights
+
+
 # Encodings differ in what they store beside the data, hence in how decoding is called.
 ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[int]]] = {
     bitmap.NAME: (bitmap, lambda w: bitmap.decode(bitmap.encode(w)), (-1, 0, 1)),
@@ -55,9 +65,13 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
     packed1.NAME: (packed1, _by_outputs(packed1), (-1, 1)),
     packed2.NAME: (packed2, _by_outputs(packed2), range(-2, 2)),
     packed4.NAME: (packed4, _by_outputs(packed4), range(-8, 8)),
+    threaded_lists.NAME: (threaded_lists, _threaded_lists, range(-2, 3)),
     xnor.NAME: (xnor, lambda w: xnor.decode(xnor.encode(w), w.shape[1]), (-1, 1)),
 }
-LARGEST_BLOCK = {index_lists.NAME: index_lists.BLOCK}
+LARGEST_BLOCK = {
+    index_lists.NAME: index_lists.BLOCK,
+    threaded_lists.NAME: threaded_lists.BLOCK,
+}
 READS: dict[str, Sequence[DType]] = {xnor.NAME: [BIT], group_sums.NAME: [UINT8, INT8]}
 
 
@@ -119,7 +133,7 @@ def test_accumulators_that_an_encoding_has(name: str) -> None:
     module, _, held = ROUND_TRIPS[name]
     weights, source = np.full((1, 1), held[0], np.int8), READS.get(name, BYTES)[0]
     assert module.problem(weights, 16, source) is module.problem(weights, 24, source) is None
-    if name == index_lists.NAME:
+    if name in LARGEST_BLOCK:
         assert "at most 24 bits" in module.problem(weights, 32, source)
     else:
         assert module.problem(weights, 32, source) is None
@@ -189,6 +203,26 @@ def test_index_lists_by_hand() -> None:
     assert columns.starts.tolist() == [0, 6, 8]
     lists = np.split(columns.data, columns.starts[1:])
     assert [column.tolist() for column in lists] == [[0, 1, 1, 3, 2, 4], [3, 4], [1, 3, 0, 0, 4]]
+
+
+def test_threaded_lists_by_hand() -> None:
+    weights = np.array([[1, 0, -2], [2, 0, 1], [-1, 1, 0], [-1, 1, 0]], np.int8)
+    first, second, third = threaded_lists.encode(weights, 2)
+    assert first == (
+        Run(1, 2, held=False, last=False, data=(0, 1)),
+        Run(1, 1, held=False, last=False, data=(1, 2)),  # 2 is the first that subtracts
+        Run(-1, 2, held=True, last=True, data=(3,)),
+    )
+    assert second == (
+        Run(1, 2, held=False, last=False, data=(2, 3)),
+        Run(-1, 0, held=False, last=True, data=()),
+    )
+    assert third == (
+        Run(1, 1, held=False, last=False, data=(1, 0)),
+        Run(-1, 2, held=True, last=True, data=(0,)),
+    )
+    assert [(run.pairs, run.odd) for run in first] == [(1, False), (0, True), (0, True)]
+    assert threaded_lists.size([first, second, third]) == 11 + 6 + 7
 
 
 @pytest.mark.parametrize("outputs", [1, 5, index_lists.BLOCK])

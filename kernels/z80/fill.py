@@ -1,0 +1,24 @@
+"""Filling pages of accumulators with what they start at: two bytes a PUSH, 11 T."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kernels.asm import Assembly
+
+
+def fill(out: Assembly, symbol: str, values: Sequence[int]) -> None:
+    """Write bytes to SRAM from a symbol on, and one byte more if they are odd in number.
+
+    SP must be borrowed. Clobbers HL. 11 T and a byte a word, 10 T and three bytes more for each
+    that differs from the one behind it, and 10 T.
+    """
+    padded = [*values, values[-1]] if len(values) % 2 else list(values)
+    words = [low + 256 * high for low, high in zip(padded[::2], padded[1::2], strict=True)]
+    out.emit(f"ld sp,{symbol}+{len(padded)}")
+    loaded = None
+    for word in reversed(words):
+        if word != loaded:
+            out.emit(f"ld hl,{word}")
+        out.emit("push hl")
+        loaded = word

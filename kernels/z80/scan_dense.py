@@ -1,0 +1,150 @@
+"""The scan of inputs that lie one after the other: for each that is not zero, its column.
+
+Registers: HL' the next input, BC' from there to the table of columns' addresses, IYL groups left,
+A zero while inputs are bytes; the rest belongs to the walk. An inactive input takes 20 T, 33 T as
+an int16, and 18 more a group of 10, or 6.
+"""
+
+from __future__ import annotations
+
+from kernels.emit import tensor_symbol
+from kernels.encodings.threaded_lists import Column
+from kernels.ir import Range, Tensor
+from kernels.z80.columns import Walk, starts, write_columns
+
+_GROUP = {1: 10, 2: 6}
+
+
+def scan_dense(walk: Walk, source: Tensor, known: Range, columns: list[Column]) -> None:
+    """Write the scan of a tensor, with `known` bounds, and its columns."""
+    _Scan(walk, source, known, columns).write()
+
+
+class _Scan:
+    def __init__(self, walk: Walk, source: Tensor, known: Range, columns: list[Column]) -> None:
+        self.walk, self.source, self.known, self.columns = walk, source, known, columns
+        self.size = source.dtype.size
+        self.out = walk.job.code
+
+    def write(self) -> None:
+        out, label = self.out, self.walk.label
+        self._write_table()
+        groups, rest = divmod(self.source.count, _GROUP[self.size])
+        scale = "2*" if self.size == 1 else ""  # the table has two bytes an input
+        self.walk.begin()
+        out.emit(f"""
+            exx
+            ld hl,{tensor_symbol(self.source)}
+            ld bc,0xffff&({label("starts")}-{scale}{tensor_symbol(self.source)})
+            xor a
+        """)
+        if rest:
+            self._sites("rest", rest, f"jr {label('groups')}")
+        out.emit(f"{label('groups')}:")
+        if groups:
+            self._groups(groups)
+        else:
+            out.emit(f"jp {label('scanned')}")
+        self._active()
+        out.emit(f"{label('scanned')}:\nexx")
+
+    def _write_table(self) -> None:
+        walk = self.walk
+        name, job = walk.name, walk.job
+        write_columns(job.table(f"{name}_columns"), job, self.columns, walk.acc_bytes)
+        table = job.table(f"{name}_starts")
+        for start in starts(self.columns):
+            table.emit(f".word {walk.label('columns')}+{start}")
+
+    def _groups(self, groups: int) -> None:
+        out, label = self.out, self.walk.label
+        count = "dec iyl" if groups < 256 else "dec iy\nld a,iyl\nor iyh\nld a,0"
+        out.emit(f"ld iy,{groups}\n{label('group')}:")
+        loop = f"{count}\njp nz,{label('group')}\njp {label('scanned')}"
+        self._sites("site", _GROUP[self.size], loop)
+
+    def _sites(self, name: str, count: int, onward: str) -> None:
+        """Look at that many inputs, then go on; behind that what each does if it is active."""
+        for number in range(count):
+            self._site(f"{name}{number}")
+        self.out.emit(onward)
+        for number in range(count):
+            self._stub(f"{name}{number}")
+
+    def _site(self, name: str) -> None:
+        label = self.walk.label
+        if self.size == 1:
+            self.out.emit(f"cp (hl)\ninc hl\njr c,{label(name)}")
+        else:
+            self.out.emit(f"ld a,(hl)\ninc hl\nor (hl)\ninc hl\njr nz,{label(name)}")
+        self.out.emit(f"{label(name)}_on:")
+
+    def _stub(self, name: str) -> None:
+        """Say where to go on, and go to what all active inputs share."""
+        label = self.walk.label
+        self.out.emit(f"""
+        {label(name)}:
+            ld ix,{label(name)}_back
+            jp {label("active")}
+        {label(name)}_back:
+            exx
+            {"xor a" if self.size == 1 else ""}
+            jr {label(name)}_on
+        """)
+
+    def _active(self) -> None:
+        """The input before HL': if its lowest byte is all there is of it, walk at once."""
+        out, label, shift = self.out, self.walk.label, self.walk.shift
+        out.emit(f"{label('active')}:\nld d,h\nld e,l\ndec hl")
+        if self.size == 2:
+            out.emit("ld a,(hl)\ndec hl")
+            if self.wide:
+                out.emit(f"or a\njp nz,{label('wide')}")
+        out.emit("ld a,(hl)                   ; x")
+        if self.size == 1 and self.known.low < 0:
+            out.emit(f"or a\njp m,{label('wide')}")
+        if shift and self.wide:
+            out.emit(f"cp {256 >> shift}\njp nc,{label('wide')}")
+        out.emit("add a,a\n" * shift if shift < 5 else "rrca\n" * (8 - shift))
+        self._find_column("ld sp,hl")
+        out.emit("ld c,a\nret")
+        if self.wide:
+            self._wide()
+
+    @property
+    def wide(self) -> bool:
+        """Whether an input may take more than the lowest page."""
+        return self.walk.added > 1
+
+    def _find_column(self, use: str) -> None:
+        """Its address from the table, at HL' plus BC'; the next input is in HL' again."""
+        out = self.out
+        if self.size == 1:
+            out.emit("add hl,hl")
+        out.emit(f"""
+            add hl,bc
+            ld sp,hl
+            pop hl
+            {use}
+            ex de,hl
+            exx
+        """)
+
+    def _wide(self) -> None:
+        out, label = self.out, self.walk.label
+        self.walk.scratch_bytes()
+        resume = self.walk.job.scratch(f"{self.walk.name}_resume", 2)
+        upper = "inc hl\nld a,(hl)\ndec hl" if self.size == 2 else "xor a"
+        if self.size == 1 and self.known.low < 0:
+            upper = "rla\nsbc a,a"
+        out.emit(f"""
+        {label("wide")}:
+            ld ({resume}),ix
+            ld a,(hl)
+            ld ({label("x")}),a
+            {upper}
+            ld ({label("x")}+1),a
+        """)
+        self._find_column(f"ld ({label('column')}),hl")
+        self.walk.add_bytes()
+        out.emit(f"ld ix,({resume})\njp (ix)")

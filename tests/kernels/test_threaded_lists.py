@@ -1,0 +1,194 @@
+"""Threaded lists on Z80: layers that hand their sums on, and the cycles of a column."""
+
+import numpy as np
+import pytest
+from builders import (
+    argmax,
+    compile_with,
+    differences,
+    encode_all,
+    graph_of,
+    linear,
+    requantization,
+    single,
+)
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from harness.run import Runner
+from kernels.compile import decide
+from kernels.dtypes import INT8, INT16, UINT8, DType
+from kernels.errors import Unsupported
+from kernels.ir import Graph, Node, Range, Tensor
+from kernels.quant import Rounding
+
+THREADED = "threaded-lists"
+SIZES = (1, 2, 5, 16, 40, 127, 254, 255, 256, 300)
+EVENT = 34
+
+
+def chain(draw: st.DrawFn) -> Graph:
+    """Two to four layers with ReLU whose sums the next one can read, and the argmax."""
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
+    dtype = draw(st.sampled_from([UINT8, INT8, INT16]))
+    high = draw(st.sampled_from([1, 9, dtype.high]))
+    low = draw(st.sampled_from([0, 0, max(dtype.low, -high)]))
+    source = Tensor("x", (draw(st.sampled_from(SIZES)),), dtype, bounds=Range(low, high))
+    x, nodes = source, list[Node]()
+    count = draw(st.integers(2, 4))
+    for number in range(count):
+        last = number == count - 1
+        room = min(20_000 // source.count, 256 if last else 300)
+        units = draw(st.sampled_from([size for size in SIZES if size <= room]))
+        weights = rng.integers(-2, 2, (units, source.count), np.int8, endpoint=True)
+        weights[rng.random(weights.shape) < draw(st.sampled_from([0.5, 0.8, 0.95]))] = 0
+        how = requantization(1, draw(st.integers(0, 7)), low=INT16.low if last else 0)
+        spread = draw(st.sampled_from([1, 30, 3000, 30000]))
+        biases = rng.integers(-spread, spread, units)
+        shift = draw(st.sampled_from([0, 1, 5, 8])) if number == 0 else 0
+        layer = linear(f"fc{number}", source, weights, biases, how, input_shift=shift, wrap=16)
+        nodes.append(layer)
+        source = layer.output
+    nodes.append(argmax(source))
+    return graph_of(*nodes, source=x, outputs=(source.name, "winner"))
+
+
+def inputs_of(graph: Graph, seed: int) -> NDArray[np.int64]:
+    """Mostly zeros, noise, both ends, and nothing at all."""
+    rng, known, shape = np.random.default_rng(seed), graph.input.range, graph.input.shape
+    noise = rng.integers(known.low, known.high, (3, *shape), endpoint=True)
+    noise[0][rng.random(shape) < 0.8] = 0
+    ends = np.full(shape, known.high), np.full(shape, known.low)
+    return np.stack([*noise, *ends, np.zeros(shape, np.int64)])
+
+
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=40,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_layers_that_hand_their_sums_on(data: st.DataObject) -> None:
+    graph = chain(data.draw)  # type: ignore[arg-type]
+    assert differences(compile_with(graph, "cpm", THREADED), inputs_of(graph, 1)) == []
+
+
+def forms(graph: Graph) -> list[str]:
+    return [form.name for form in decide(graph, "z80", encode_all(graph, THREADED)).forms.values()]
+
+
+@pytest.mark.parametrize(
+    ("change", "handed_on"),
+    [
+        ({}, True),
+        ({"rounding": Rounding.HALF_UP}, True),
+        ({"shift": 7}, True),
+        ({"shift": 8}, False),
+        ({"high": 100}, False),
+        ({"zero_point": 1, "low": 1}, False),
+        ({"low": -1}, False),
+        ({"multiplier": 3}, False),
+    ],
+)
+def test_sums_are_handed_on_where_a_shift_and_a_relu_are_all(
+    change: dict[str, int], handed_on: bool
+) -> None:
+    how = requantization(**({"shift": 2, "low": 0} | change))
+    one = linear("one", Tensor("x", (9,), UINT8), [[1] * 9, [2] * 9], [7, -900], how)
+    two = linear("two", one.output, [[1, -1], [-2, 1]])
+    graph = graph_of(one, two, source=one.input)
+    assert forms(graph) == ["sums"] * handed_on
+    every = np.arange(256)[:, np.newaxis].repeat(9, axis=1)
+    assert differences(compile_with(graph, "cpm", THREADED), every) == []
+
+
+def test_sums_that_rounding_takes_beyond_16_bits_are_not_handed_on() -> None:
+    how = requantization(1, 4, low=0, rounding=Rounding.HALF_UP)
+    one = linear("one", Tensor("x", (1,), UINT8), [[1], [-1]], [0x7FFF, 0], how, wrap=16)
+    graph = graph_of(one, linear("two", one.output, [[1, 1]]), source=one.input)
+    assert forms(graph) == []
+    assert differences(compile_with(graph, "cpm", THREADED), np.array([[0], [1], [255]])) == []
+
+
+def cycles(graph: Graph, x: list[int]) -> int:
+    """Those of the layer `fc`."""
+    runner = Runner(compile_with(graph, "cpm", THREADED))
+    return runner.infer(np.array(x)).layer_cycles["fc"]
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("weight", [1, -1])
+def test_an_event_takes_34_t(weight: int, bits: int) -> None:
+    def layer(events: int) -> int:
+        column = [weight] * events + [0] * (30 - events)
+        return cycles(single(np.array([column]).T, 100, wrap=bits), [1])
+
+    longest = 32 if bits == 16 else 16
+    for events in (3, 4, 7, 8, 15, 16, 20, 29, 30):
+        runs = -(-events // longest) - 1
+        expected = EVENT * (events - 2) + 10 * runs + 5 * (events % 2)
+        assert layer(events) - layer(2) == expected
+
+
+@pytest.mark.parametrize(
+    ("weights", "extra"),
+    [([1, -1], 0), ([1, 1, -1, -1], 0), ([1, 1, 1, -1], 0), ([1, 1, -1], 5), ([1, -1, -1], 5)],
+)
+def test_runs_of_odd_lengths_share_a_pair(weights: list[int], extra: int) -> None:
+    def layer(column: list[int]) -> int:
+        padded = column + [0] * (4 - len(column))
+        return cycles(single(np.array([padded]).T, 100, wrap=16), [1])
+
+    one_run_more = 10
+    expected = EVENT * (len(weights) - 2) + extra + one_run_more
+    assert layer(weights) - layer([-1, -1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("bits", "weight", "bias", "carry"),
+    [(16, 1, 250, 36), (16, -1, 5, 36), (24, 1, 0, 48), (24, -1, 0, 59 + 14)],
+)
+def test_a_carry_takes_some_more(bits: int, weight: int, bias: int, carry: int) -> None:
+    """Accumulators of 16 bits begin at their bias here, those of 24 bits at 128."""
+    graph = single([[weight]], bias, wrap=bits)
+    assert cycles(graph, [200]) - cycles(graph, [1]) == carry
+
+
+def test_a_carry_beyond_the_second_byte() -> None:
+    def layer(weight: int, inputs: int) -> int:
+        graph = single([[weight] * 1000], 0, requantization(1, 8), wrap=24)
+        return cycles(graph, [255] * inputs + [0] * (1000 - inputs))
+
+    def carries(start: int, step: int, inputs: int, bits: int) -> int:
+        sums = (start + step * np.arange(inputs + 1)) >> bits
+        return int(np.abs(np.diff(sums)).sum())
+
+    def cost(weight: int, inputs: int) -> int:
+        second, third = (carries(128, 255 * weight, inputs, bits) for bits in (8, 16))
+        return (48 if weight > 0 else 59) * second + 14 * third
+
+    for weight in (1, -1):
+        none = layer(weight, 0)
+        event = layer(weight, 1) - none - cost(weight, 1)
+        assert layer(weight, 400) - none == 400 * event + cost(weight, 400)
+
+
+@pytest.mark.parametrize(
+    ("source", "inactive", "group"), [(UINT8, 20, 10), (INT8, 20, 10), (INT16, 33, 6)]
+)
+def test_an_inactive_input(source: DType, inactive: int, group: int) -> None:
+    def layer(inputs: int) -> int:
+        return cycles(single(np.ones((3, inputs)), source=source, wrap=16), [0] * inputs)
+
+    assert layer(4 * group) - layer(3 * group) == group * inactive + 18
+    assert layer(4 * group + 2) - layer(4 * group + 1) == inactive
+
+
+def test_it_needs_the_stack_pointer() -> None:
+    with pytest.raises(
+        Unsupported, match=r"fc: threaded-lists borrows .* on cpm-ei: use index-lists"
+    ):
+        compile_with(single([[1]]), "cpm-ei", THREADED)
