@@ -34,15 +34,15 @@ class Scratch:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Shared:
-    """Constants or code; the first byte is aligned.
+    """Constants, or code to be executed; the first byte is aligned.
 
-    layer: whose it is, None for what several layers use. code: to be executed.
+    layer: whose it is, None for what several layers use.
     """
 
     text: Assembly
     align: int
-    layer: str | None = None
     code: bool = False
+    layer: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,26 +111,22 @@ class Job:
         self.subroutines[label].emit(f"{label}:")
         return self.subroutines[label]
 
-    def share(self, symbol: str, write: Callable[[Assembly], None], align: int = 1) -> str:
-        """Constants to be placed once however many layers ask for them; their symbol.
+    def share(
+        self, symbol: str, write: Callable[[Assembly], None], align: int = 1, *, code: bool = False
+    ) -> str:
+        """Constants, or code, to be placed once however many layers ask for them; their symbol.
 
-        It is absolute, so an expression may do with it what a relocation could not.
+        It is absolute, so an expression may do with it what a relocation could not. Code lies
+        before all layers, where short jumps and addresses reach it.
         """
         if symbol not in self.shared:
-            self.shared[symbol] = Shared(self.assembly(), align)
-            write(self.shared[symbol].text)
-        return symbol
-
-    def share_code(self, symbol: str, write: Callable[[Assembly], None]) -> str:
-        """Code to be placed once however many layers jump into it; its symbol."""
-        if symbol not in self.shared:
-            self.shared[symbol] = Shared(self.assembly(), 1, code=True)
+            self.shared[symbol] = Shared(self.assembly(), align, code)
             write(self.shared[symbol].text)
         return symbol
 
     def table(self, name: str, align: int = 1) -> Assembly:
         """Constants of this layer alone, whose symbol is absolute as that of shared ones is."""
-        self.shared[self.label(name)] = Shared(self.assembly(), align, self.node.name)
+        self.shared[self.label(name)] = Shared(self.assembly(), align, layer=self.node.name)
         return self.shared[self.label(name)].text
 
 

@@ -20,6 +20,7 @@ from kernels.requant_plan import RequantPlan
 ACC = 18
 _MULTIPLIER = 16
 _PRODUCT = 4
+_SHORT = 4  # bytes
 
 
 def output_constants(plan: RequantPlan, bias: NDArray[np.int64], units: slice) -> NDArray[np.uint8]:
@@ -63,9 +64,7 @@ def finish(
             """)
     else:
         _add_constant(out, ACC, plan.acc_bytes, bias)
-    value = _scale(job, out, plan, streams=bias is None)
-    value = _drop_shift(out, plan, value)
-    _saturate(out, prefix, plan, value)
+    value = requantize(job, out, prefix, plan, streams=bias is None)
     for byte in range(plan.output_bytes):
         out.emit(f"st    {store}, r{value + byte}")
     near = out.size - start < 120
@@ -75,6 +74,25 @@ def finish(
             {"" if near else f"rjmp  {loop}"}
     {loop}_done:
     """)
+
+
+def is_short(plan: RequantPlan) -> bool:
+    """Whether `requantize` takes no registers but r18..r21 and r25: a plain shift mostly does."""
+    last = max(plan.product_bytes, plan.how.shift // 8 + plan.shifted_bytes)
+    return plan.multiplier_bytes == 0 and last <= _SHORT
+
+
+def requantize(
+    job: Job, out: Assembly, prefix: str, plan: RequantPlan, *, streams: bool = False
+) -> int:
+    """Write what turns one accumulator with its bias, r18 up, into an activation; its register.
+
+    streams: whether the multiplier is in the stream at Z. Clobbers as `finish` does.
+    """
+    value = _scale(job, out, plan, streams=streams)
+    value = _drop_shift(out, plan, value)
+    _saturate(out, prefix, plan, value)
+    return value
 
 
 def _shift_left(size: int, count: int) -> str:

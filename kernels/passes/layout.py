@@ -1,6 +1,7 @@
 """Layout: the order of parts in code memory, their addresses and sizes, before anything is linked.
 
-    startup | layers' code, one falling into the next | return | subroutines | constants
+    startup | shared code | layers' code, each falling into the next | return | subroutines
+    | constants
 
 Sizes come from the instruction tables, so a program is known to fit before it is assembled.
 """
@@ -84,15 +85,18 @@ def _parts(
     machine.startup(start, target)
     back.emit(f"infer_end:\n{machine.RETURN}")
     yield "startup", None, Kind.STARTUP, start, 1
+    for symbol, shared in emission.shared.items():
+        if shared.code:
+            yield symbol, None, Kind.CODE, shared.text, shared.align
     for job in emission.jobs:
         yield job.node.name, job.node.name, Kind.CODE, job.code, 1
     yield "return", None, Kind.CODE, back, 1
     for job in emission.jobs:
         for label, text in job.subroutines.items():
             yield label, job.node.name, Kind.CODE, text, 1
-    for symbol, shared in sorted(emission.shared.items(), key=lambda item: not item[1].code):
-        kind = Kind.CODE if shared.code else Kind.CONST
-        yield symbol, shared.layer, kind, shared.text, shared.align
+    for symbol, shared in emission.shared.items():
+        if not shared.code:
+            yield symbol, shared.layer, Kind.CONST, shared.text, shared.align
     for job in emission.jobs:
         yield f"{job.node.name} constants", job.node.name, Kind.CONST, job.consts, 1
     yield "padding", None, Kind.CONST, Assembly(machine.ISA, target.features), machine.WORD

@@ -44,7 +44,7 @@ def source(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]
         lines.append(f"\n; {piece.part.name}: {piece.part.size} bytes\n{_marker(number)}:")
         if piece.start != piece.part.address:
             lines.append(f"        .org {piece.start:#x}")
-        if first and piece.part.kind is Kind.CODE:
+        if first and piece.part.kind is Kind.CODE and not piece.symbol:
             lines.append("infer:")
             first = False
         lines.append(piece.text.text())

@@ -30,7 +30,7 @@ def entry(job: Job, run: Run, acc_bytes: int) -> str:
     """The label to enter a run at; the chain is written if no layer has asked for it yet."""
     step = "add" if run.sign > 0 else "sub"
     name = f"{step}{8 * acc_bytes}_{'odd' if run.odd else 'even'}{'_last' if run.last else ''}"
-    job.share_code(name, lambda out: _write(out, name, step, acc_bytes, run))
+    job.share(name, lambda out: _write(out, name, step, acc_bytes, run), code=True)
     return f"{name}_{'d' if run.held else 'e'}{run.pairs}"
 
 

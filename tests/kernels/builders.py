@@ -19,7 +19,7 @@ from kernels.quant import Requantization, Rounding
 from kernels.reference import run
 from kernels.target import find_target
 
-DENSE8, INDEX_LISTS = "dense8", "index-lists"
+DENSE8, INDEX_LISTS, TRITS = "dense8", "index-lists", "trits"
 TARGETS = ("uno", "mega", "cpm")
 TINY = (  # the first that an encoding holds
     [[1, -2, 2], [0, 1, -1]],
@@ -30,11 +30,12 @@ TINY = (  # the first that an encoding holds
 
 
 def weights_of(encoding: str) -> NDArray[np.int8]:
-    """All weights that an encoding holds."""
+    """All weights that an encoding holds any matrix of."""
     problem = find_encoding(encoding).problem
-    column = np.arange(-128, 128, dtype=np.int8)[:, np.newaxis, np.newaxis]
-    held = [any(problem(w, 16, dtype) is None for dtype in DTYPES.values()) for w in column]
-    return column[held].ravel()
+    values = np.arange(-128, 128, dtype=np.int8)
+    full = [np.full((9, 2), value) for value in values]
+    held = [any(problem(w, 16, dtype) is None for dtype in DTYPES.values()) for w in full]
+    return values[held]
 
 
 def reads(encoding: str) -> list[DType]:

@@ -13,6 +13,7 @@ from builders import (
     DENSE8,
     INDEX_LISTS,
     TARGETS,
+    TRITS,
     argmax,
     assert_cycles_add_up,
     compile_with,
@@ -210,6 +211,41 @@ def test_index_lists_inactive_inputs(target: str, source: DType, avr: int, z80: 
         return cycles(graph, target, INDEX_LISTS, [0] * inputs)
 
     assert layer(21) - layer(20) == (z80 if target == "cpm" else avr)
+
+
+def test_trits_per_input_and_block() -> None:
+    """What an active input adds to a layer, more for two blocks of outputs than for one."""
+
+    def layer(outputs: int, pattern: Sequence[int], wrap: int, inputs: int) -> int:
+        block = np.array([pattern] * inputs).T
+        graph = single(np.tile(block, (outputs // 5, 1)), wrap=wrap)
+        return cycles(graph, "uno", TRITS, [1] * inputs)
+
+    def dispatch(pattern: Sequence[int], wrap: int) -> int:
+        two, one = (layer(n, pattern, wrap, 3) - layer(n, pattern, wrap, 2) for n in (10, 5))
+        return two - one
+
+    for wrap in (16, 24):
+        nonzero = wrap // 8
+        assert dispatch([0, 0, 0, 0, 0], wrap) == 15
+        for at in range(5):
+            assert dispatch(np.eye(5, dtype=int)[at].tolist(), wrap) == 15 + nonzero
+            assert dispatch((-np.eye(5, dtype=int)[at]).tolist(), wrap) == 15 + nonzero
+        assert 0 <= dispatch([1, -1, 1, 0, 1], wrap) - 15 - 4 * nonzero <= 4
+        assert dispatch([0, 2, 0, 0, 0], wrap) == 2 * (15 + nonzero) + 30
+        assert dispatch([0, 0, 0, -2, 0], wrap) == 2 * (15 + nonzero) + 30
+
+
+@pytest.mark.parametrize(("source", "inactive"), [(UINT8, 4), (INT8, 4), (INT16, 8)])
+@pytest.mark.parametrize("target", AVRS)
+def test_scanning_for_active_inputs(target: str, source: DType, inactive: int) -> None:
+    def layer(inputs: int) -> int:
+        return cycles(
+            single(np.ones((3, inputs)), source=source, wrap=16), target, TRITS, [0] * inputs
+        )
+
+    assert layer(23) - layer(16) == 7 * inactive
+    assert layer(24) - layer(16) == 8 * inactive + 3
 
 
 @pytest.mark.parametrize(

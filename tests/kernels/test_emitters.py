@@ -8,6 +8,7 @@ from builders import (
     DENSE8,
     INDEX_LISTS,
     TARGETS,
+    TRITS,
     argmax,
     compile_with,
     differences,
@@ -72,7 +73,7 @@ def test_random_graphs_are_bit_exact(target: str, encoding: str, data: st.DataOb
     try:
         program = compile_with(graph, target, encoding)
     except DoesNotFit:
-        assert target == "attiny85"  # the others are drawn to fit
+        assert target == "attiny85" or (target, encoding) == ("uno", TRITS)  # others fit
         assume(False)
     assert differences(program, batch(graph, data.draw(st.integers(0, 1 << 32)))) == []
 
@@ -83,6 +84,8 @@ def test_random_graphs_are_bit_exact(target: str, encoding: str, data: st.DataOb
     [(1, 1), (2, 254), (7, 255), (8, 256), (9, 257), (255, 9), (256, 10), (257, 11), (1200, 1)],
 )
 def test_edges_of_blocks_and_loops(target: str, encoding: str, inputs: int, outputs: int) -> None:
+    if encoding == TRITS:
+        inputs = min(inputs, 600)  # a list takes twice the SRAM of its inputs
     rng = np.random.default_rng(inputs)
     weights, source = rng.choice(weights_of(encoding), (outputs, inputs)), reads(encoding)[0]
     how = requantization(1, 7 if source == UINT8 else 0)

@@ -1,6 +1,7 @@
 """Every encoding gives back the weights it was given; its layout, by hand on one small matrix."""
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from types import ModuleType
 
 import numpy as np
@@ -23,6 +24,7 @@ from kernels.encodings import (
     packed2,
     packed4,
     threaded_lists,
+    trits,
     xnor,
 )
 from kernels.encodings.threaded_lists import Run
@@ -33,6 +35,11 @@ Weights = NDArray[np.int8]
 
 def _by_outputs(module: ModuleType) -> Callable[[Weights], Weights]:
     return lambda weights: module.decode(module.encode(weights), len(weights))
+
+
+def _trits(weights: Weights) -> Weights:
+    blocks = [trits.decode(trits.encode(rows)) for rows in trits.row_blocks(weights)]
+    return np.concatenate(blocks)[: len(weights)]
 
 
 def _group_sums(weights: Weights) -> Weights:
@@ -66,8 +73,10 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
     packed2.NAME: (packed2, _by_outputs(packed2), range(-2, 2)),
     packed4.NAME: (packed4, _by_outputs(packed4), range(-8, 8)),
     threaded_lists.NAME: (threaded_lists, _threaded_lists, range(-2, 3)),
+    trits.NAME: (trits, _trits, (-1, 0, 1)),
     xnor.NAME: (xnor, lambda w: xnor.decode(xnor.encode(w), w.shape[1]), (-1, 1)),
 }
+ALSO = {trits.NAME: (-2, 2)}  # held, but not in any number
 LARGEST_BLOCK = {
     index_lists.NAME: index_lists.BLOCK,
     threaded_lists.NAME: threaded_lists.BLOCK,
@@ -114,7 +123,7 @@ def test_weights_that_an_encoding_cannot_hold(name: str) -> None:
     for value in range(-128, 128):
         for row in ([value, held[0]], [held[-1], value]):
             problem = module.problem(np.array([row], np.int8), 16, source)
-            assert (problem is None) == (value in held)
+            assert (problem is None) == (value in (*held, *ALSO.get(name, ())))
             assert problem is None or str(value) in problem
 
 
@@ -133,7 +142,7 @@ def test_accumulators_that_an_encoding_has(name: str) -> None:
     module, _, held = ROUND_TRIPS[name]
     weights, source = np.full((1, 1), held[0], np.int8), READS.get(name, BYTES)[0]
     assert module.problem(weights, 16, source) is module.problem(weights, 24, source) is None
-    if name in LARGEST_BLOCK:
+    if name in {*LARGEST_BLOCK, trits.NAME}:
         assert "at most 24 bits" in module.problem(weights, 32, source)
     else:
         assert module.problem(weights, 32, source) is None
@@ -223,6 +232,35 @@ def test_threaded_lists_by_hand() -> None:
     )
     assert [(run.pairs, run.odd) for run in first] == [(1, False), (0, True), (0, True)]
     assert threaded_lists.size([first, second, third]) == 11 + 6 + 7
+
+
+def test_trits_by_hand() -> None:
+    block = trits.encode(np.array([[0, 1, 2, 1], [0, 0, 0, 1], [0] * 4, [0] * 4, [0] * 4], np.int8))
+    empty, first, both = ((0,) * 5, (1, 0, 0, 0, 0), (1, 1, 0, 0, 0))
+    codes = [trits.PATTERNS.index(pattern) for pattern in (empty, first, both)]
+    assert block.codes.tolist() == [codes[0], codes[1], len(trits.PATTERNS), codes[2]]
+    assert block.pairs.tolist() == [[codes[1], codes[1]]]
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(data=st.data())
+def test_trits_hold_some_twos(data: st.DataObject) -> None:
+    shape = data.draw(array_shapes(min_dims=2, max_dims=2, max_side=12))
+    drawn = data.draw(arrays(np.int8, shape, elements=st.integers(-2, 2)))
+    weights = np.where(np.arange(shape[0])[:, np.newaxis] % 5 < 3, drawn, np.sign(drawn))
+    assert trits.problem(weights, 16, UINT8) is None
+    np.testing.assert_array_equal(_trits(weights), weights)
+
+
+def test_what_trits_do_not_hold() -> None:
+    every = np.array(list(product(range(-2, 3), repeat=3)), np.int8).T
+    assert "holds 44 patterns of +-2 or no zero for 5 outputs, not 98" in str(
+        trits.problem(every, 16, UINT8)
+    )
+    heavy = np.full((5, 1), 2, np.int8)
+    assert "cannot hold (2, 2, 2, 2, 2)" in str(trits.problem(heavy, 16, UINT8))
+    heavy[4] = 0
+    assert trits.problem(heavy, 16, UINT8) is None
 
 
 @pytest.mark.parametrize("outputs", [1, 5, index_lists.BLOCK])

@@ -1,0 +1,361 @@
+"""Linear with trits on AVR: input-stationary, five outputs at a time in registers.
+
+The inputs that are not zero are a list, which is walked once for each block of five outputs: the
+code of an input in the block selects a handler that adds it to the outputs (`trit_handlers`).
+Where inputs have several bytes, and only if any high byte is not zero, their lists go first, and
+the accumulators are shifted up by a byte behind each; then come the bias and the low bytes.
+
+In flash, for each block: the biases, if sums start at them; per segment of inputs a code each and
+the end's; twice the number of pairs; the pairs.
+
+Registers: as `trit_handlers`, and r17 the output's index, Y where outputs go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from kernels.asm import Assembly
+from kernels.avr.active_list import ACTIVE, ActiveList, list_of, read_list, segments
+from kernels.avr.memory import RAMPZ, load, point, point_z
+from kernels.avr.requantize import ACC, finish, is_short, output_constants, requantize
+from kernels.avr.trit_handlers import FIRST, handlers
+from kernels.emit import Job, emitter, little_endian, tensor_symbol
+from kernels.encodings import trits
+from kernels.encodings.trits import BLOCK
+from kernels.ops.linear import Linear
+from kernels.requant_plan import RequantPlan, plan_requantization, signed_bytes
+
+
+@emitter("avr", Linear, trits.NAME, reads=(ACTIVE,), writes=(ACTIVE,))
+def emit(job: Job) -> None:
+    """Write the layer: its list of inputs, block after block of sums, requantization.
+
+    Uses every register. Stack: a return address, in a plain shift's end none more.
+    """
+    layer = job.node
+    assert isinstance(layer, Linear)
+    plan = plan_requantization(layer, job.ranges[layer.input.name])
+    _Trits(job, layer, replace(plan, input_shift=0)).write()
+
+
+@dataclass(frozen=True)
+class _Trits:
+    """plan: its input_shift is 0, since lists hold inputs that are shifted already."""
+
+    job: Job
+    layer: Linear
+    plan: RequantPlan
+
+    @property
+    def width(self) -> int:
+        """Bytes of an accumulator."""
+        return self.plan.acc_bytes
+
+    @property
+    def shifts(self) -> bool:
+        """Whether outputs are finished in registers."""
+        return is_short(self.plan)
+
+    @cached_property
+    def bias_bytes(self) -> int:
+        """Bytes of each bias in the stream; 0 where a last pass over all sums adds them."""
+        bias = self.layer.folded_bias
+        if not self.shifts:
+            return 0
+        return min(self.width, signed_bytes(int(bias.min()), int(bias.max())))
+
+    @property
+    def blocks(self) -> int:
+        return -(-len(self.layer.bias) // BLOCK)
+
+    @property
+    def accumulators(self) -> range:
+        return range(FIRST, FIRST + BLOCK * self.width)
+
+    @cached_property
+    def next(self) -> str:
+        return handlers(self.job, self.width)
+
+    def write(self) -> None:
+        job, out = self.job, self.job.code
+        self._write_stream()
+        lists = read_list(job, self.width)
+        sums = None if self.shifts else job.scratch("sums", BLOCK * self.blocks * self.width)
+        finisher = None if sums else _Shifts(job, self.layer, self.plan)
+        if finisher:
+            finisher.begin()
+        else:
+            out.emit(point("Y", str(sums)))
+        out.emit(point_z(job, job.label("stream")))
+        self._block(lists)
+        if finisher:
+            finisher.outputs()
+        else:
+            out.emit("\n".join(f"st    Y+, r{register}" for register in self.accumulators))
+        self._until_end()
+        if finisher:
+            finisher.end()
+        else:
+            self._finish_sums(str(sums))
+
+    def _write_stream(self) -> None:
+        out = self.job.consts
+        out.emit(f"{self.job.label('stream')}:")
+        bias = np.zeros(BLOCK * self.blocks, np.int64)
+        bias[: len(self.layer.bias)] = self.layer.folded_bias
+        sizes = segments(self.layer.input.count)
+        for rows, biases in zip(
+            trits.row_blocks(self.layer.weights), bias.reshape(-1, BLOCK), strict=True
+        ):
+            block = trits.encode(rows)
+            for value in biases.tolist():
+                if self.bias_bytes:
+                    out.data(".byte", little_endian(value, self.bias_bytes))
+            for segment in np.split(block.codes, np.cumsum(sizes)[:-1]):
+                out.data(".byte", [*segment.tolist(), trits.END])
+            out.data(".byte", [block.pairs.size, *block.pairs.ravel().tolist()])
+        out.emit(f"{self.job.label('stream_end')}:")
+        if not self.shifts:
+            out.emit(f"{self.job.label('outputs')}:")
+            everything = slice(0, len(self.layer.bias))
+            constants = output_constants(self.plan, self.layer.folded_bias, everything)
+            out.data(".byte", constants)
+
+    def _block(self, lists: ActiveList) -> None:
+        """A block's sums, from Z at its biases to the next block's stream in r22, r23 (r24)."""
+        out, label = self.job.code, self.job.label("block")
+        codes = sum(lists.sizes) + len(lists.sizes)
+        out.emit(f"{label}:")
+        self._pointer(18, self.bias_bytes * BLOCK)
+        self._pointer(22, self.bias_bytes * BLOCK + codes)
+        out.emit("clr   r21")
+        high = [
+            (lists.address(digit, segment), size)
+            for digit in range(1, lists.digits)
+            for segment, size in enumerate(lists.sizes)
+        ]
+        for address, size in high:
+            out.emit(f"lds   r25, {address}\ncpi   r25, {size}\nbreq  .+2\nrjmp  {label}_high")
+        self._start()
+        if high:
+            out.emit(f"{label}_low:")
+        self._walk(lists, 0)
+        if high:
+            self._high(label, lists, codes)
+
+    def _high(self, label: str, lists: ActiveList, codes: int) -> None:
+        """What high bytes add, shifted up, then the biases."""
+        out = self.job.code
+        out.emit(f"rjmp  {label}_summed\n{label}_high:")
+        out.emit("\n".join(f"clr   r{register}" for register in self.accumulators))
+        for digit in range(lists.digits - 1, 0, -1):
+            self._walk(lists, digit)
+            self._shift_up()
+            if len(lists.sizes) > 1:
+                self._add_pointer(18, -(sum(lists.sizes[:-1]) + len(lists.sizes) - 1))
+        if self.bias_bytes:
+            self._load_pointer(22)
+            self._step_z(-(self.bias_bytes * BLOCK + codes))
+            self._add_biases()
+        out.emit(f"rjmp  {label}_low\n{label}_summed:")
+
+    def _shift_up(self) -> None:
+        for low in self.accumulators[:: self.width]:
+            for byte in range(self.width - 1, 0, -1):
+                self.job.code.emit(f"mov   r{low + byte}, r{low + byte - 1}")
+            self.job.code.emit(f"clr   r{low}")
+
+    def _walk(self, lists: ActiveList, digit: int) -> None:
+        """Add a byte of all inputs."""
+        call = "call " if "JMP" in self.job.target.features else "rcall"
+        for segment in range(len(lists.sizes)):
+            if segment:
+                self._add_pointer(18, lists.sizes[segment - 1] + 1)
+            self.job.code.emit(point("X", lists.address(digit, segment)))
+            self.job.code.emit(f"{call} {self.next}")
+
+    def _start(self) -> None:
+        """Accumulators from the biases at Z, or from zero."""
+        out = self.job.code
+        if not self.bias_bytes:
+            out.emit("\n".join(f"clr   r{register}" for register in self.accumulators))
+            return
+        for low in self.accumulators[:: self.width]:
+            for byte in range(self.bias_bytes):
+                out.emit(load(self.job, f"r{low + byte}"))
+            self._extend(low)
+
+    def _extend(self, low: int) -> None:
+        """Sign-extend a bias to the accumulator's width."""
+        top = low + self.bias_bytes - 1
+        for register in range(top + 1, low + self.width):
+            self.job.code.emit(f"mov   r{register}, r{top}\nlsl   r{register}")
+            self.job.code.emit(f"sbc   r{register}, r{register}")
+
+    def _add_biases(self) -> None:
+        out = self.job.code
+        for low in self.accumulators[:: self.width]:
+            for byte in range(self.width):
+                if byte < self.bias_bytes:
+                    out.emit(load(self.job, "r25"))
+                elif byte == self.bias_bytes:
+                    out.emit("bst   r25, 7\nldi   r25, 0\nbrtc  .+2\nldi   r25, 0xff")
+                out.emit(f"{'adc' if byte else 'add'}   r{low + byte}, r25")
+
+    # Pointers into flash have two bytes, or three where constants are far.
+
+    def _pointer(self, register: int, offset: int) -> None:
+        """Z and an offset, into r18.. or r22.."""
+        out = self.job.code
+        out.emit(f"movw  r{register}, r30")
+        if self.job.far:
+            out.emit(f"in    r{register + 2}, {RAMPZ:#x}")
+        self._add_pointer(register, offset)
+
+    def _add_pointer(self, register: int, offset: int) -> None:
+        size = 3 if self.job.far else 2
+        if offset:
+            for byte, part in enumerate(little_endian(-offset, size)):
+                self.job.code.emit(f"{'sbci' if byte else 'subi'}  r{register + byte}, {part}")
+
+    def _load_pointer(self, register: int) -> None:
+        self.job.code.emit(f"movw  r30, r{register}")
+        if self.job.far:
+            self.job.code.emit(f"out   {RAMPZ:#x}, r{register + 2}")
+
+    def _step_z(self, offset: int) -> None:
+        out = self.job.code
+        low, high, top = little_endian(-offset, 3)
+        out.emit(f"subi  r30, {low}\nsbci  r31, {high}")
+        if self.job.far:
+            out.emit(f"in    r25, {RAMPZ:#x}\nsbci  r25, {top}\nout   {RAMPZ:#x}, r25")
+
+    def _until_end(self) -> None:
+        """Step over the pairs; back to the next block, if there is one."""
+        job, out = self.job, self.job.code
+        block, end = job.label("block"), job.label("stream_end")
+        out.emit("clr   r1")
+        self._load_pointer(22)
+        out.emit(f"{load(job, 'r25')}              ; bytes of pairs")
+        out.emit("add   r30, r25\nadc   r31, r1")
+        if job.far:
+            out.emit(f"in    r25, {RAMPZ:#x}\nadc   r25, r1\nout   {RAMPZ:#x}, r25")
+            out.emit(f"cpi   r25, hh8({end})\nbrne  {block}_more")
+        out.emit(f"""
+                cpi   r30, lo8({end})
+                ldi   r25, hi8({end})
+                cpc   r31, r25
+                breq  {block}_done
+        {block}_more:
+                rjmp  {block}
+        {block}_done:
+        """)
+
+    def _finish_sums(self, sums: str) -> None:
+        """Requantize all sums, where that needs multiplications."""
+        job, out, layer = self.job, self.job.code, self.layer
+        out.emit(point("Y", sums) + point("X", tensor_symbol(layer.output)))
+        out.emit(point_z(job, job.label("outputs")))
+        fetch = "\n".join(f"ld    r{ACC + byte}, Y+" for byte in range(self.width))
+        left = len(layer.bias)
+        while left:
+            count = min(left, 256)
+            out.emit(f"ldi   r24, {count % 256}")
+            finish(job, out, job.label(f"finish{left}"), self.plan, (fetch, "X+"))
+            left -= count
+
+
+@dataclass(frozen=True)
+class _Shifts:
+    """Turns a block's accumulators into activations without leaving registers, output by output.
+
+    Where a list is written, what is below zero takes 4 cycles.
+    """
+
+    job: Job
+    layer: Linear
+    plan: RequantPlan
+
+    @property
+    def digits(self) -> int:
+        """Lists that are written."""
+        return self.lists.digits
+
+    @cached_property
+    def lists(self) -> ActiveList:
+        output = self.layer.output
+        x = self.job.ranges[output.name]
+        found = list_of(tensor_symbol(output), output.count, x, 0, output.dtype.size)
+        self.job.output_buffer(found.size)
+        return found
+
+    @cached_property
+    def cell(self) -> str:
+        """Where the pointer into the list of high bytes is kept."""
+        return self.job.scratch("high", 2)
+
+    def begin(self) -> None:
+        """Point at where outputs go."""
+        job, out = self.job, self.job.code
+        if job.writes is not ACTIVE:
+            size = BLOCK * -(-len(self.layer.bias) // BLOCK) * self.layer.output.dtype.size
+            out.emit(point("Y", job.output_buffer(size)))
+            return
+        out.emit("clr   r17" + point("Y", self.lists.address(0, 0)))
+        if self.digits > 1:
+            high = self.lists.address(1, 0)
+            out.emit(f"ldi   r25, lo8({high})\nsts   {self.cell}, r25")
+            out.emit(f"ldi   r25, hi8({high})\nsts   {self.cell} + 1, r25")
+
+    def outputs(self) -> None:
+        """The outputs of a block."""
+        job, out, width = self.job, self.job.code, self.plan.acc_bytes
+        put = job.label("put")
+        for number in range(BLOCK):
+            low = FIRST + number * width
+            if job.writes is ACTIVE:
+                out.emit(f"tst   r{low + width - 1}\nbrmi  {put}_skip{number}")
+            out.emit("\n".join(f"mov   r{ACC + byte}, r{low + byte}" for byte in range(width)))
+            out.emit(f"rcall {put}")
+            if job.writes is ACTIVE:
+                out.emit(f"{put}_skip{number}:\ninc   r17")
+        out.emit(f"rjmp  {put}_end\n{put}:")
+        self._put(out, put)
+        out.emit(f"ret\n{put}_end:")
+
+    def _put(self, out: Assembly, put: str) -> None:
+        """One accumulator in r18.. to one activation."""
+        job = self.job
+        if job.writes is not ACTIVE:
+            value = requantize(job, out, put, self.plan)
+            for byte in range(self.plan.output_bytes):
+                out.emit(f"st    Y+, r{value + byte}")
+            return
+        value = requantize(job, out, put, replace(self.plan, clamp_low=None))
+        out.emit(f"tst   r{value}\nbreq  {put}_next\nst    Y+, r17\nst    Y+, r{value}")
+        out.emit(f"{put}_next:")
+        if self.digits > 1:
+            out.emit(f"""
+                    tst   r{value + 1}
+                    breq  {put}_small
+                    lds   r26, {self.cell}
+                    lds   r27, {self.cell} + 1
+                    st    X+, r17
+                    st    X+, r{value + 1}
+                    sts   {self.cell}, r26
+                    sts   {self.cell} + 1, r27
+            {put}_small:
+            """)
+
+    def end(self) -> None:
+        """Mark the lists' ends."""
+        if self.job.writes is not ACTIVE:
+            return
+        out = self.job.code
+        out.emit(f"ldi   r25, {len(self.layer.bias)}\nst    Y, r25")
+        if self.digits > 1:
+            out.emit(f"lds   r26, {self.cell}\nlds   r27, {self.cell} + 1\nst    X, r25")

@@ -1,0 +1,160 @@
+"""The code that adds an input to five outputs at once: a handler for each pattern of weights.
+
+`next` takes the next pair of index and byte from a list, loads the index's code in the block, and
+jumps there: the code is a place in a page of 256 jumps. A handler adds or subtracts the byte in the
+registers of its outputs, 2 cycles each, and ends in `next`. The end of the list has a code, too,
+whose place in the page holds a RET.
+
+Handlers share their tails: that of a pattern is the addition of its first output, then the handler
+of the rest. One of several with the same rest lies right before it, the others jump there, or have
+a copy where the rest is a single output.
+
+Registers: r0 the byte, r1 zero, r2.. accumulators, lowest bytes first; r18, r19 (r20 where far)
+where the block's codes begin; r21 zero; r22, r23 (r24) where its pairs begin; X the list. Clobbers
+Z and, where far, r25.
+
+Cycles: from one handler to the next 15, 19 where far, and 2 for each jump to a shared tail; a
+weight that is not zero takes as many as accumulators have bytes. A pattern that is a pair takes two
+handlers and 30 cycles more, 33 where far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from kernels.asm import Assembly
+from kernels.avr.memory import RAMPZ
+from kernels.emit import Job
+from kernels.encodings.trits import BLOCK, END, PATTERNS, Pattern
+
+FIRST = 2  # the accumulators' first register
+_PAGE = 256
+_EMPTY = (0,) * BLOCK
+_COPIED = 1  # outputs that a tail may have to be copied
+
+
+def handlers(job: Job, width: int) -> str:
+    """The symbol of `next` for accumulators of that many bytes; written once a program."""
+    name = f"trits{width}"
+    job.share(name, _Handlers(name, width, job.far).write, align=2 * _PAGE, code=True)
+    return f"{name}_next"
+
+
+@dataclass(frozen=True)
+class _Handlers:
+    name: str
+    width: int
+    far: bool
+
+    def write(self, out: Assembly) -> None:
+        for code in range(_PAGE):
+            if code == END:
+                out.emit("ret")
+            elif code < len(PATTERNS):
+                out.emit(f"rjmp  {self.label(PATTERNS[code])}")
+            else:
+                out.emit(f"rjmp  {self.name}_pair")
+        for chain in _chains():
+            self._chain(out, chain)
+        out.emit(f"{self.name}_next:")
+        self._next(out)
+        self._pair(out)
+
+    def label(self, pattern: Pattern) -> str:
+        """Where a pattern's handler begins."""
+        if pattern == _EMPTY:
+            return f"{self.name}_next"
+        return f"{self.name}_" + "".join("zpm"[weight] for weight in pattern)
+
+    def _chain(self, out: Assembly, chain: list[Pattern]) -> None:
+        """Handlers that fall into one another; then a jump, or a copy of the rest."""
+        for pattern in chain:
+            out.emit(f"{self.label(pattern)}:")
+            self._add(out, pattern)
+        rest = _rest(chain[-1])
+        if np.count_nonzero(rest) > _COPIED:
+            out.emit(f"rjmp  {self.label(rest)}")
+            return
+        while rest != _EMPTY:
+            self._add(out, rest)
+            rest = _rest(rest)
+        self._next(out)
+
+    def _add(self, out: Assembly, pattern: Pattern) -> None:
+        """The byte to the first output of a pattern."""
+        at = _first(pattern)
+        low = FIRST + at * self.width
+        add, carry = ("add", "adc") if pattern[at] > 0 else ("sub", "sbc")
+        out.emit(f"{add}   r{low}, r0")
+        for byte in range(1, self.width):
+            out.emit(f"{carry}   r{low + byte}, r1")
+
+    def _next(self, out: Assembly) -> None:
+        out.emit("""
+                ld    r30, X+                 ; input
+                ld    r0, X+
+                add   r30, r18
+                mov   r31, r19
+                adc   r31, r1
+        """)
+        if self.far:
+            out.emit(f"mov   r25, r20\nadc   r25, r1\nout   {RAMPZ:#x}, r25")
+        out.emit(f"{'elpm' if self.far else 'lpm'}   r30, Z")
+        self._jump(out)
+
+    def _jump(self, out: Assembly) -> None:
+        """To the handler of the code in r30."""
+        out.emit(f"ldi   r31, pm_hi8({self.name})\nijmp")
+
+    def _pair(self, out: Assembly) -> None:
+        """Two handlers: the first is told to come back by stepping the list back."""
+        out.emit(f"""
+        {self.name}_pair:
+                cpse  r21, r1
+                rjmp  {self.name}_second
+                lsl   r30
+                subi  r30, {2 * len(PATTERNS) - _PAGE - 1}             ; behind the number of pairs
+                mov   r31, r23
+                add   r30, r22
+                adc   r31, r1
+        """)
+        if self.far:
+            out.emit(f"mov   r25, r24\nadc   r25, r1\nout   {RAMPZ:#x}, r25")
+        load = "elpm" if self.far else "lpm"
+        out.emit(f"""
+                {load}  r21, Z+
+                {load}  r30, Z
+                sbiw  r26, 2                  ; this input once more
+        """)
+        self._jump(out)
+        out.emit(f"""
+        {self.name}_second:
+                mov   r30, r21
+                clr   r21
+        """)
+        self._jump(out)
+
+
+def _first(pattern: Pattern) -> int:
+    return next(at for at, weight in enumerate(pattern) if weight)
+
+
+def _rest(pattern: Pattern) -> Pattern:
+    at = _first(pattern)
+    return (*pattern[:at], 0, *pattern[at + 1 :])
+
+
+def _chains() -> list[list[Pattern]]:
+    """Every pattern once; in a chain each one is followed by what is left of it."""
+    free = {pattern: True for pattern in PATTERNS if pattern != _EMPTY}
+    return [list(_follow(pattern, free)) for pattern in sorted(free, key=_first) if free[pattern]]
+
+
+def _follow(pattern: Pattern, free: dict[Pattern, bool]) -> Iterator[Pattern]:
+    while pattern != _EMPTY and free[pattern]:
+        free[pattern] = False
+        yield pattern
+        pattern = _rest(pattern)
