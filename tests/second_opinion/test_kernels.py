@@ -117,6 +117,8 @@ def far_program(encoding: str, dtype: DType) -> Program:
     nodes: list[Linear] = []
     for number in range(20):
         weights = random_weights(encoding, (240, 240), rng)
+        while not weights.any():  # all layers below would be dead
+            weights = random_weights(encoding, (240, 240), rng)
         output = Tensor(f"y{number}", (240,), dtype)
         nodes.append(Linear(f"fc{number}", source, output, weights, BIAS, how, wrap=16))
         source = output
