@@ -45,6 +45,13 @@ class RequantPlan:
     output_bytes: int
 
     @property
+    def is_sign(self) -> bool:
+        """Whether the output is 1 for accumulators of 0 and above, 0 below."""
+        how = self.how
+        limits = how.is_shift, how.round_bias, how.zero_point, how.low, how.high
+        return limits == (True, 0, 1, 0, 1)
+
+    @property
     def product_bytes(self) -> int:
         """Bytes of the product with its round bias, at least one more than the shift drops."""
         return max(signed_bytes(self.product.low, self.product.high), self.how.shift // 8 + 1)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from kernels.asm import Assembly
 from kernels.avr.memory import RAMPZ, load, point, point_z
+from kernels.avr.outputs import output_symbol, pack_outputs
 from kernels.avr.requantize import ACC, finish, output_constants
 from kernels.emit import Job, emitter, tensor_symbol
 from kernels.encodings import index_lists
@@ -28,24 +29,26 @@ _UNROLL = 8
 _X = 16  # the input's lowest register
 
 
-@emitter("avr", Linear, index_lists.NAME)
+@emitter("avr", Linear, index_lists.NAME, writes_packed=True)
 def emit(job: Job) -> None:
     """Write the layer, block after block of at most 254 outputs. Stack: none.
 
     Clobbers every register but r2, r12 and r13.
     """
+    outputs = output_symbol(job)
     for block in list_blocks(job, _Block):
-        block.write()
+        block.write(outputs)
+    pack_outputs(job)
 
 
 class _Block(ListBlock):
     """Writes one block of outputs."""
 
-    def write(self) -> None:
+    def write(self, outputs: str) -> None:
         self._write_constants()
         self._clear()
         self._scan()
-        self._finish()
+        self._finish(outputs)
 
     def _write_constants(self) -> None:
         """Near, the table of columns holds addresses; far, 16-bit offsets from the first list."""
@@ -215,10 +218,10 @@ class _Block(ListBlock):
             if page > 1:
                 out.emit(f"{label}_settled{page - 1}:")
 
-    def _finish(self) -> None:
+    def _finish(self, outputs: str) -> None:
         """Requantize the block's accumulators; the output tensor is written in order."""
         out, output = self.job.code, self.layer.output
-        target = f"{tensor_symbol(output)} + {self.first * output.dtype.size}"
+        target = f"{outputs} + {self.first * output.dtype.size}"
         out.emit(point_z(self.job, self.label("outputs")) + point("X", target))
         out.emit(f"clr   r28\nldi   r24, {self.columns.outputs}")
         fetch = "\n".join(

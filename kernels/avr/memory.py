@@ -1,4 +1,4 @@
-"""Reading constants from flash, near (below 64 KiB) or far."""
+"""Reaching into flash: constants near (below 64 KiB) or far, and routines."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ _NEAR = 118  # bytes of a loop that a conditional branch spans, behind its first
 def load(job: Job, register: str) -> str:
     """The instruction that loads the next byte of the stream at Z, in 3 cycles."""
     return f"{'elpm' if job.far else 'lpm'} {register}, Z+"
+
+
+def call(job: Job) -> str:
+    """The mnemonic of a call that reaches all of flash."""
+    return "call " if "JMP" in job.target.features else "rcall"
 
 
 def point_z(job: Job, symbol: str) -> str:

@@ -89,6 +89,8 @@ def requantize(
 
     streams: whether the multiplier is in the stream at Z. Clobbers as `finish` does.
     """
+    if plan.is_sign:
+        return _sign(out, plan)
     value = _scale(job, out, plan, streams=streams)
     value = _drop_shift(out, plan, value)
     _saturate(out, prefix, plan, value)
@@ -98,6 +100,12 @@ def requantize(
 def _shift_left(size: int, count: int) -> str:
     step = [f"{'rol' if byte else 'lsl'}   r{ACC + byte}" for byte in range(size)]
     return "\n".join(step * count)
+
+
+def _sign(out: Assembly, plan: RequantPlan) -> int:
+    """The register of the bit that says that the accumulator is not negative."""
+    out.emit(f"ldi   r25, 1\nsbrc  r{ACC + plan.acc_bytes - 1}, 7\nclr   r25")
+    return 25
 
 
 def _scale(job: Job, out: Assembly, plan: RequantPlan, *, streams: bool) -> int:

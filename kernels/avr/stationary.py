@@ -22,7 +22,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.avr.memory import RAMPZ, point, point_z
+from kernels.avr.memory import RAMPZ, call, point, point_z
+from kernels.avr.outputs import output_symbol, pack_outputs
 from kernels.avr.requantize import ACC, finish, output_constants
 from kernels.blocks import blocks
 from kernels.emit import Job, tensor_symbol
@@ -82,9 +83,10 @@ class Stationary:
         """Lines that take an input's products with the block's weights."""
         raise NotImplementedError
 
-    def settle(self, size: int) -> str:  # noqa: ARG002
-        """Lines behind the last input, which leave the sums in the accumulators."""
-        return ""
+    def store_sums(self, size: int) -> str:
+        """Lines behind the last input, which store a block's sums at X."""
+        registers = (r for unit in range(size) for r in self.accumulator(unit))
+        return "\n".join(f"st    X+, r{register}" for register in registers)
 
     def accumulator(self, unit: int) -> list[int]:
         """Registers of a unit's sum, the lowest byte first."""
@@ -114,13 +116,15 @@ class Stationary:
         dump = job.scratch("dump", self.sizes[0] * self.plan.acc_bytes)
         self._write_stream()
         self.prepare()
-        output = tensor_symbol(self.layer.output)
+        output = output_symbol(job)
         job.code.emit(point_z(job, job.label("stream")) + point("Y", output))
         done = 0
         for size, group in groupby(self.sizes):
             count = len(list(group))
             done += size * count
-            self._write_blocks(job.label(f"to{done}"), size, dump, done if count > 1 else 0)
+            end = f"{output} + {done * self.layer.output.dtype.size}"
+            self._write_blocks(job.label(f"to{done}"), size, dump, end if count > 1 else None)
+        pack_outputs(job)
         self._write_finish(dump)
 
     def _write_stream(self) -> None:
@@ -132,22 +136,17 @@ class Stationary:
             out.data(".byte", output_constants(self.plan, self.bias, units))
             first += size
 
-    def _write_blocks(self, label: str, size: int, dump: str, done: int) -> None:
-        """Blocks of one size, until `done` outputs are written; a single one where it is 0."""
-        out, output = self.job.code, self.layer.output
+    def _write_blocks(self, label: str, size: int, dump: str, end: str | None) -> None:
+        """Blocks of one size, until outputs are written up to `end`; a single one without."""
+        out = self.job.code
         out.emit(f"{label}:\n{'push  r28' if self.saves_y else ''}")
         out.emit("push  r29" if self.saves_y else "")
         out.emit(self.begin(size))
         self._walk(label, size)
-        out.emit(self.settle(size) + "\n" + point("X", dump))
-        for unit in range(size):
-            for register in self.accumulator(unit):
-                out.emit(f"st    X+, r{register}")
+        out.emit(point("X", dump) + self.store_sums(size))
         out.emit("pop   r29\npop   r28" if self.saves_y else "")
-        call = "call " if "JMP" in self.job.target.features else "rcall"
-        out.emit(f"ldi   r24, {size}\n{call} {self.job.label('outputs')}")
-        if done:
-            end = f"{tensor_symbol(output)} + {done * output.dtype.size}"
+        out.emit(f"ldi   r24, {size}\n{call(self.job)} {self.job.label('outputs')}")
+        if end is not None:
             out.emit(f"""
                     cpi   r28, lo8({end})
                     ldi   r22, hi8({end})
@@ -163,7 +162,7 @@ class Stationary:
         out.emit(point("X", tensor_symbol(source)))
         step = self.job.assembly()
         step.emit(f"{self.load_input()}\n{self.products(size)}")
-        count = 1 if self.sparse else self._unrolled(step.size)
+        count = 1 if self.sparse else self.unrolled(step.size)
         if source.count % count:
             out.emit(f"rjmp  {label}_{count - source.count % count}")
         out.emit(f"{label}_mac:")
@@ -181,7 +180,7 @@ class Stationary:
             self._repeat(label, "skipped", (out.size - before) // 2)
         out.emit(f"{label}_end:")
 
-    def _unrolled(self, size: int) -> int:
+    def unrolled(self, size: int) -> int:
         """How often the code for one input, of that many bytes, is repeated."""
         room = len(self.layer.weights.ravel()) * self._bits // 8 // _CODE_SHARE
         versions = len(set(self.sizes))

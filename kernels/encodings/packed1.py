@@ -14,6 +14,7 @@ from kernels.encodings import not_binary, reads_bytes
 
 NAME = "packed1"
 RANK = 3
+OFFSET = 1  # a weight is 2 * bit - 1
 
 
 def problem(weights: NDArray[np.int8], accumulator_bits: int, source: DType) -> str | None:  # noqa: ARG001

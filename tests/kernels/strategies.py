@@ -22,7 +22,8 @@ from builders import (
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kernels.dtypes import DTYPES, DType
+from kernels.binary import sign_test
+from kernels.dtypes import BIT, DTYPES, DType
 from kernels.ir import Graph, Node, Range, Tensor
 from kernels.ops.linear import Linear
 from kernels.quant import MAX_SHIFT, Rounding
@@ -180,5 +181,7 @@ def _requantized(d: Drawing, layer: Linear, known: Range) -> Linear:
         low=low,
         high=high,
     )
-    output = replace(layer.output, zero_point=zero_point)
+    if dtype == BIT and d.chance(50):
+        how = sign_test()
+    output = replace(layer.output, zero_point=how.zero_point)
     return replace(layer, output=output, requantization=how)

@@ -65,7 +65,7 @@ def test_small_weights_get_index_lists_and_others_dense8() -> None:
 
 
 def test_accumulators_too_wide_for_index_lists_get_dense8() -> None:
-    assert choose(single([[1]], (1 << 23) - 255), {}) == {"fc": DENSE8}
+    assert choose(single([[1, 0]], (1 << 23) - 255), {}) == {"fc": DENSE8}
 
 
 def test_layers_without_weights_get_no_encoding() -> None:
@@ -258,7 +258,7 @@ def test_labels_that_collide_are_refused() -> None:
     first = linear("a", x, [[1]], dtype=UINT8)
     graph = graph_of(first, linear("a_b0", first.output, [[1]]), source=x)
     with pytest.raises(CompilerError, match="two symbols are called a_b0_outputs"):
-        compile_graph(graph, UNO, {"a_b0": DENSE8})
+        compile_graph(graph, UNO, {"a": INDEX_LISTS, "a_b0": DENSE8})
 
 
 def test_places_are_named_after_code_never_after_sram() -> None:
