@@ -112,7 +112,12 @@ class Job:
         return self.subroutines[label]
 
     def share(
-        self, symbol: str, write: Callable[[Assembly], None], align: int = 1, *, code: bool = False
+        self,
+        symbol: str,
+        write: Callable[[Assembly], object],
+        align: int = 1,
+        *,
+        code: bool = False,
     ) -> str:
         """Constants, or code, to be placed once however many layers ask for them; their symbol.
 

@@ -39,6 +39,7 @@ from kernels.encodings import dense8
 from kernels.ir import Range
 from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization
+from kernels.z80 import linear_levels
 from kernels.z80.accumulators import finish, jump_unless_at
 from kernels.z80.stack_pointer import borrowed, may_borrow
 from kernels.z80.triangles import HALF, centered_table, folded_table, triangular
@@ -119,7 +120,12 @@ def emit(job: Job) -> None:
     """Write the layer. Uses every register but I and R; borrows SP. Stack: two bytes."""
     layer = job.node
     assert isinstance(layer, Linear)
-    _Dense8(job, layer, plan_requantization(layer, job.ranges[layer.input.name])).write()
+    x = job.ranges[layer.input.name]
+    plan = plan_requantization(layer, x)
+    if linear_levels.serves(job, layer, x):
+        linear_levels.Levels(job, layer, plan, x).write()
+    else:
+        _Dense8(job, layer, plan).write()
 
 
 @dataclass(frozen=True)

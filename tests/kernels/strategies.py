@@ -165,8 +165,6 @@ def _requantized(d: Drawing, layer: Linear, known: Range) -> Linear:
     if layer.wrap is not None:
         reach = min(reach, 1 << (layer.wrap - 1))
     largest = d.draw(st.sampled_from([1, 1, 255, 65535, 65535]))
-    if d.target.startswith("cpm") and not d.chance(3):
-        largest = max(1, min(largest, (1 << 30) // (reach + 1)))
     multipliers = d.rng.integers(1, largest, units if d.chance(60) else 1, endpoint=True)
     fitting = (reach * largest).bit_length() - dtype.bits + d.draw(st.integers(-1, 4))
     shift = d.draw(st.integers(0, MAX_SHIFT)) if d.chance(20) else min(max(fitting, 0), MAX_SHIFT)

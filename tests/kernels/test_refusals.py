@@ -20,37 +20,10 @@ from kernels.compile import compile_graph
 from kernels.dtypes import BIT, UINT8
 from kernels.emit import find_emitter
 from kernels.errors import GraphError, Unsupported
-from kernels.ir import Graph, Tensor
+from kernels.ir import Tensor
 from kernels.ops.argmax import Argmax
 from kernels.quant import Requantization
 from kernels.target import find_target
-
-INT32_HIGH = (1 << 31) - 1
-
-
-@pytest.mark.parametrize("encoding", [DENSE8, INDEX_LISTS])
-def test_z80_products_have_32_bits(encoding: str) -> None:
-    def graph(highest: int) -> Graph:
-        return single([[1]], highest - 255, requantization(65535, 16))
-
-    assert 32768 * 65535 <= INT32_HIGH < 32769 * 65535
-    inputs = np.array([[0], [254], [255]])
-    assert differences(compile_with(graph(32768), "cpm", encoding), inputs) == []
-    with pytest.raises(Unsupported, match=r"fc: products of 5 bytes;.*use smaller multipliers"):
-        compile_with(graph(32769), "cpm", encoding)
-    assert differences(compile_with(graph(32769), "uno", encoding), inputs) == []
-
-
-@pytest.mark.parametrize(("bias", "zero_point"), [(INT32_HIGH - 300, 100), (-INT32_HIGH, -100)])
-def test_z80_zero_points_stay_within_32_bits(bias: int, zero_point: int) -> None:
-    def graph(shift: int) -> Graph:
-        return single([[1]], bias, requantization(1, shift, zero_point=zero_point))
-
-    inputs = np.array([[0], [127], [255]])
-    with pytest.raises(Unsupported, match=r"fc: with its zero point.*use a larger shift"):
-        compile_with(graph(0), "cpm", DENSE8)
-    assert differences(compile_with(graph(0), "uno", DENSE8), inputs) == []
-    assert differences(compile_with(graph(1), "cpm", DENSE8), inputs) == []
 
 
 @pytest.mark.parametrize("target", ["uno", "mega", "cpm"])
