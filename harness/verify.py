@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
-from multiprocessing import get_context
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.emulate import Emulated, emulate
 from harness.errors import Difference, HarnessError, Mismatch
-from harness.measure import first_difference
-from harness.run import Runner
+from harness.executor import executor_for
+from harness.explain import Fault, explain
 from kernels import reference
 from kernels.compile import compile_graph
 from kernels.errors import DoesNotFit
-from kernels.ir import Graph
+from kernels.image import Program
 from kernels.target import Target
 from models import Model
 
-CHUNK = 64
+BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,8 @@ class Verification:
     """What came of a comparison.
 
     examples: how many were run. difference: the first one where emulator and reference disagree.
-    cycles: of all of them. misfit: why nothing was run.
+    cycles: of all of them. fault: where the first difference comes from. misfit: why nothing was
+    run.
     """
 
     model: str
@@ -37,6 +36,7 @@ class Verification:
     examples: int
     cycles: int = 0
     difference: Difference | None = None
+    fault: Fault | None = None
     misfit: DoesNotFit | None = None
 
     def check(self) -> None:
@@ -51,7 +51,8 @@ class Verification:
         if self.misfit:
             return f"{self.model} {self.misfit}"
         if self.difference:
-            return str(Mismatch(f"{self.model} on {self.target}", self.difference))
+            mismatch = str(Mismatch(f"{self.model} on {self.target}", self.difference))
+            return "\n".join([mismatch, self.fault.text()] if self.fault else [mismatch])
         return (
             f"{self.model} on {self.target}: all outputs of {self.examples:,} examples equal the "
             f"reference's, {self.cycles:,} cycles"
@@ -59,62 +60,58 @@ class Verification:
 
 
 def verify(
-    model: Model, targets: Sequence[Target], *, examples: int | None = None, jobs: int = 1
+    model: Model,
+    targets: Sequence[Target],
+    *,
+    examples: int | None = None,
+    jobs: int = 1,
+    progress: Callable[[int], None] | None = None,
 ) -> Verification:
     """Compare on the first of the targets that holds the program.
 
     examples: how many of the evaluation's, from the first; None for all. jobs: processes to share
-    the work. Raises CompilerError or HarnessError for what cannot be compiled or run.
+    the work. progress: told how many examples have been run.
+    Raises CompilerError or HarnessError for what cannot be compiled or run.
     """
     inputs = model.evaluation.inputs[:examples]
     if not len(inputs) or not targets:
         raise HarnessError(f"{model.name}: there is nothing to compare")
     for target in targets:
         try:
-            compile_graph(model.graph, target)
+            program = compile_graph(model.graph, target)
         except DoesNotFit as error:
             misfit = error
             continue
-        return _compared(model, target, inputs, jobs)
+        emulated = emulate(program, inputs, executor_for(jobs), progress=progress)
+        return _compared(model, program, inputs, emulated)
     return Verification(model.name, target.name, 0, misfit=misfit)
 
 
-def _compared(model: Model, target: Target, inputs: NDArray[np.integer], jobs: int) -> Verification:
-    parts = [(start, inputs[start : start + CHUNK]) for start in range(0, len(inputs), CHUNK)]
-    cycles, differences = 0, []
-    for count, difference in _work(model.graph, target, parts, jobs):
-        cycles += count
+def _compared(
+    model: Model, program: Program, inputs: NDArray[np.integer], emulated: Emulated
+) -> Verification:
+    difference = fault = None
+    for start in range(0, len(inputs), BATCH):
+        difference = _first_difference(model, inputs[start : start + BATCH], emulated, start)
         if difference:
-            differences.append(difference)
-    first = min(differences, key=lambda found: found.sample, default=None)
-    return Verification(model.name, target.name, len(inputs), cycles, first)
+            fault = explain(program, inputs[difference.sample])
+            break
+    cycles = int(emulated.cycles.sum())
+    return Verification(model.name, program.target.name, len(inputs), cycles, difference, fault)
 
 
-Part = tuple[int, NDArray[Any]]
-Answer = tuple[int, Difference | None]
-
-
-def _work(graph: Graph, target: Target, parts: Sequence[Part], jobs: int) -> Iterator[Answer]:
-    if jobs == 1:
-        yield from _compare(graph, target, parts)
-        return
-    # Processes that are started afresh: a fork would take this one's threads for its own.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        shares = [pool.submit(_list, graph, target, parts[job::jobs]) for job in range(jobs)]
-        for share in as_completed(shares):
-            yield from share.result()
-
-
-def _list(graph: Graph, target: Target, parts: Sequence[Part]) -> list[Answer]:
-    return list(_compare(graph, target, parts))
-
-
-def _compare(graph: Graph, target: Target, parts: Iterable[Part]) -> Iterator[Answer]:
-    """The cycles of each part, and the first difference in it."""
-    runner = Runner(compile_graph(graph, target))
-    for start, inputs in parts:
-        runs = [runner.infer(x) for x in inputs]
-        found = first_difference(graph, reference.run(graph, inputs), runs)
-        if found:
-            found = replace(found, sample=start + found.sample)
-        yield sum(run.cycles for run in runs), found
+def _first_difference(
+    model: Model, inputs: NDArray[np.integer], emulated: Emulated, start: int
+) -> Difference | None:
+    """Where outputs for inputs from number `start` on first differ from the reference's."""
+    expected = reference.run(model.graph, inputs)
+    found = []
+    for tensor in model.graph.outputs:
+        want = expected[tensor].reshape(len(inputs), -1)
+        got = emulated.outputs[tensor][start : start + len(inputs)].reshape(len(inputs), -1)
+        wrong = np.argwhere(got != want)
+        if wrong.size:
+            sample, at = (int(n) for n in wrong[0])
+            values = int(got[sample, at]), int(want[sample, at])
+            found.append(Difference(start + sample, tensor, at, *values))
+    return min(found, key=lambda difference: difference.sample, default=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_processes_share_the_work() -> None:
 def test_the_first_difference_is_named(
     model: Model, monkeypatch: pytest.MonkeyPatch, wrong: int
 ) -> None:
-    calls = iter(range(200))
+    calls = count()
     infer = Runner.infer
 
     def changed(runner: Runner, x: np.ndarray) -> Run:
@@ -65,6 +66,7 @@ def test_the_first_difference_is_named(
     assert found.difference is not None
     assert (found.difference.sample, found.difference.index) == (wrong, 1)
     assert found.text().startswith(f"tiny on uno: input {wrong}: logits[1] is ")
+    assert found.fault is None  # the program itself does nothing wrong
     with pytest.raises(Mismatch, match=f"input {wrong}"):
         found.check()
 

@@ -1,0 +1,87 @@
+"""Many inputs through a program in the emulator, in shards that may run anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.executor import Executor
+from harness.run import DEFAULT_LIMIT, Runner
+from kernels.image import Program
+
+SHARD = 64
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Shard:
+    """Inputs, integers (n, *input shape), that one worker runs."""
+
+    program: Program
+    inputs: NDArray[Any]
+    limit: int = DEFAULT_LIMIT
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Emulated:
+    """What n inferences gave and took, all int64.
+
+    outputs: (n, *shape) by tensor; cycles: (n,); layer_cycles: (n,) by layer; stack_peak: bytes.
+    """
+
+    outputs: Mapping[str, NDArray[np.int64]]
+    cycles: NDArray[np.int64]
+    layer_cycles: Mapping[str, NDArray[np.int64]]
+    stack_peak: int
+
+
+def run_shard(shard: Shard) -> Emulated:
+    """Run a shard's inputs, one after the other; RunFailed where one does not return."""
+    runner = Runner(shard.program, limit=shard.limit)
+    runs = [runner.infer(x) for x in shard.inputs]
+    graph = shard.program.graph
+    return Emulated(
+        {name: np.array([run.outputs[name] for run in runs]) for name in graph.outputs},
+        np.array([run.cycles for run in runs], np.int64),
+        {
+            node.name: np.array([run.layer_cycles[node.name] for run in runs], np.int64)
+            for node in graph.nodes
+        },
+        max(run.stack_peak for run in runs),
+    )
+
+
+def emulate(
+    program: Program,
+    inputs: NDArray[Any],
+    executor: Executor,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    progress: Callable[[int], None] | None = None,
+) -> Emulated:
+    """Run all inputs, integers (n, *input shape), in shards; results are in the inputs' order.
+
+    progress: told how many inputs have been run.
+    """
+    starts = range(0, len(inputs), SHARD)
+    shards = [Shard(program, inputs[start : start + SHARD], limit) for start in starts]
+    parts: dict[int, Emulated] = {}
+    for number, part in executor.map(run_shard, shards):
+        parts[number] = part
+        if progress:
+            progress(sum(len(one.cycles) for one in parts.values()))
+    return joined([parts[number] for number in range(len(shards))])
+
+
+def joined(parts: list[Emulated]) -> Emulated:
+    """Shards one behind the other."""
+    first = parts[0]
+    return Emulated(
+        {n: np.concatenate([part.outputs[n] for part in parts]) for n in first.outputs},
+        np.concatenate([part.cycles for part in parts]),
+        {n: np.concatenate([part.layer_cycles[n] for part in parts]) for n in first.layer_cycles},
+        max(part.stack_peak for part in parts),
+    )
