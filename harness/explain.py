@@ -53,23 +53,28 @@ class Fault:
 def read_layers(runner: Runner, x: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
     """What each layer wrote, int64 (elements,), as it was when the layer had ended.
 
-    Layers whose output has no bytes of its own are left out. Raises RunFailed.
+    The layers are those of the lowered graph. Those whose output has no bytes of its own, or is not
+    dense, are left out. Raises RunFailed.
     """
     cycles = runner.infer(x).layer_cycles
     program, end, found = runner.program, 0, {}
-    for node in program.graph.nodes:
+    for node in program.lowered.nodes:
         end += cycles[node.name]
-        if tensor_symbol(node.output) in program.arena.offsets:
+        own = tensor_symbol(node.output) in program.arena.offsets
+        if own and node.output.name not in program.forms:
             found[node.name] = _tensor_after(runner, x, node.output, end)
     return found
 
 
 def explain(program: Program, x: NDArray[Any]) -> Fault | None:
-    """Compare all layers' tensors of one inference with the reference; None where all are equal."""
+    """Compare the tensors of one inference with the reference's; None where all are equal.
+
+    Where a layer's output cannot be read, what it did wrong shows in a later one.
+    """
     runner = Runner(program)
-    want = reference.run(program.graph, np.asarray(x)[np.newaxis])
+    want = reference.run(program.lowered, np.asarray(x)[np.newaxis])
     layers = read_layers(runner, x)
-    for node in program.graph.nodes:
+    for node in program.lowered.nodes:
         right = want[node.output.name].ravel()
         got = layers.get(node.name, right)
         wrong = np.flatnonzero(got != right)

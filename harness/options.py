@@ -73,6 +73,11 @@ JsonOption = Annotated[
     ),
 ]
 
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Run on Dask's workers, as in tcp://127.0.0.1:8786."),
+]
+
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Processes to use. Default: one per core.")
 ]

@@ -83,13 +83,14 @@ def verify(
             misfit = error
             continue
         emulated = emulate(program, inputs, executor_for(jobs), progress=progress)
-        return _compared(model, program, inputs, emulated)
+        return verification(model, program, inputs, emulated)
     return Verification(model.name, target.name, 0, misfit=misfit)
 
 
-def _compared(
+def verification(
     model: Model, program: Program, inputs: NDArray[np.integer], emulated: Emulated
 ) -> Verification:
+    """What came of emulating the inputs of a model's evaluation."""
     difference = fault = None
     for start in range(0, len(inputs), BATCH):
         difference = _first_difference(model, inputs[start : start + BATCH], emulated, start)

@@ -39,6 +39,7 @@ def compile_graph(graph: Graph, target: Target, encodings: Choices | None = None
         arena=draft.arena,
         layer_sram=draft.layer_sram,
         tensors=draft.locations,
+        forms={name: form.name for name, form in draft.plan.forms.items()},
         source=source(target, draft.pieces, draft.addresses),
     )
 

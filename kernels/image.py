@@ -99,7 +99,8 @@ class Program:
 
     graph: as the user gave it. lowered: as it was emitted; same layers' names, input and outputs.
     choices: how weights are held, by layer, for those that have any. layer_sram: bytes of SRAM in
-    use while a layer runs. tensors: the graph's input and outputs.
+    use while a layer runs. tensors: the graph's input and outputs. forms: of tensors between layers
+    that are not dense, by name.
     """
 
     graph: Graph
@@ -110,6 +111,7 @@ class Program:
     arena: Arena
     layer_sram: Mapping[str, int]
     tensors: Mapping[str, Location]
+    forms: Mapping[str, str]
     source: str
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -24,12 +24,22 @@ class Evaluation:
     labels: NDArray[np.int64]
 
 
+FLOAT, FAKE_QUANTIZED = "float PyTorch", "fake-quantized"
+Stages = Mapping[str, Sequence[NDArray[Any]]]
+"""By kind of network, real outputs of each layer with weights, (n, units), the logits last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The float PyTorch network's accuracy on the same evaluation; `accuracy()` imports torch."""
+    """The float PyTorch network's accuracy on the same evaluation; `accuracy()` imports torch.
+
+    stages: what the networks behind the integer graph, float first, give for inputs uint8
+    (n, *shape), layer by layer, ReLU included; None where that is not known.
+    """
 
     what: str
     accuracy: Callable[[], float]
+    stages: Callable[[NDArray[np.uint8]], Stages] | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, TaskID
 
 from harness.columns import View
 from harness.compare import compare, parse_limits
@@ -25,7 +24,7 @@ from harness.result import Result, records_of, result_of
 from harness.run import DEFAULT_LIMIT
 from harness.storage import FOLDER, SavedRun
 from harness.store import check_writable
-from harness.terminal import console_width, counting_bar, is_terminal, show
+from harness.terminal import console_width, counted, is_terminal, show
 from harness.text import render_results
 from harness.writers import WRITERS
 from kernels.choice import Choices
@@ -105,23 +104,18 @@ def _measure(
 ) -> list[Measurement]:
     accuracy = cache(model.reference.accuracy)  # it imports torch, and serves every target
     measurements = []
-    with counting_bar() as bar:
-        for target in chosen:
-            task = bar.add_task(f"{model.name} on {target.name}", total=len(model.inputs))
+    for target in chosen:
+        with counted(f"{model.name} on {target.name}", len(model.inputs)) as progress:
             measured = measure(
                 model,
                 target,
                 encodings=encodings,
                 limit=limit,
                 reference_accuracy=lambda _: accuracy(),
-                progress=partial(_advance, bar, task),
+                progress=progress,
             )
-            measurements.append(measured)
+        measurements.append(measured)
     return measurements
-
-
-def _advance(bar: Progress, task: TaskID, done: int) -> None:
-    bar.update(task, completed=done)
 
 
 def _compare(before: SavedRun, results: list[Result], fail: str | None) -> bool:

@@ -26,7 +26,7 @@ from harness.profile_files import PROFILE_FILES
 from harness.run import Runner
 from harness.store import check_writable
 from harness.table import Heading, Table
-from harness.terminal import as_text, counting_bar, show
+from harness.terminal import as_text, counted, show
 from kernels.compile import compile_graph
 from kernels.target import find_target
 from models import load
@@ -79,9 +79,8 @@ def command(
 
 
 def _activity(runner: Runner, inputs: NDArray[Any], layer: str | None) -> list[Activity]:
-    with counting_bar() as bar:
-        task = bar.add_task("inferences", total=len(inputs))
-        found = measure_activity(runner, inputs, lambda done: bar.update(task, completed=done))
+    with counted("inferences", len(inputs)) as progress:
+        found = measure_activity(runner, inputs, progress)
     return [one for one in found if layer in {None, one.layer}]
 
 

@@ -123,14 +123,22 @@ def float_logits(
     layers: Layers, input_scale: float, inputs: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
     """Logits, float32 (n, classes), of a perceptron with ReLU, in PyTorch."""
+    return float_activations(layers, input_scale, inputs)[-1]
+
+
+def float_activations(
+    layers: Layers, input_scale: float, inputs: NDArray[np.uint8]
+) -> list[NDArray[np.float32]]:
+    """As `float_logits`, but what every layer gives, ReLU included."""
+    found: list[NDArray[np.float32]] = []
     values = torch.tensor(inputs, dtype=torch.float32) * input_scale
     for number, layer in enumerate(layers, start=1):
         weight, bias = torch.tensor(layer.weights).float(), torch.tensor(layer.bias).float()
         values = torch.nn.functional.linear(values, weight, bias)
         if number < len(layers):
             values = torch.relu(values)
-    logits: NDArray[np.float32] = values.numpy()
-    return logits
+        found.append(values.numpy())
+    return found
 
 
 def fingerprint(recipe: Recipe, task: Task, seed: int) -> str:

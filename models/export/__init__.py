@@ -9,7 +9,7 @@ on_grid(layer, grid, input_scale, number)       integers where scales were settl
 from models.export.graph import build_graph
 from models.export.layers import Grid, IntegerLayer, LevelLayer, RealLayer, Settings
 from models.export.scales import on_grid
-from models.export.settle import fake_quantized, per_layer, settle
+from models.export.settle import fake_quantized, fake_quantized_layers, per_layer, settle
 
 __all__ = [
     "Grid",
@@ -19,6 +19,7 @@ __all__ = [
     "Settings",
     "build_graph",
     "fake_quantized",
+    "fake_quantized_layers",
     "on_grid",
     "per_layer",
     "settle",

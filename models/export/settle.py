@@ -105,10 +105,21 @@ def fake_quantized(
     Weights are levels * scale and activations are rounded and saturated as on the device; only
     biases are exact, where the device's are rounded to integers. `settled` is made of `layers`.
     """
+    return fake_quantized_layers(layers, settled, inputs)[-1]
+
+
+def fake_quantized_layers(
+    layers: Sequence[RealLayer | LevelLayer],
+    settled: Sequence[IntegerLayer],
+    inputs: NDArray[np.uint8],
+) -> list[NDArray[np.float64]]:
+    """As `fake_quantized`, but the outputs of all layers, float64 (n, units) each."""
     values = inputs.astype(np.float64)
+    found = []
     for layer, integer in zip(layers, settled, strict=True):
         values = _forward(integer, layer.bias, values)
-    return values * settled[-1].scale
+        found.append(values * integer.scale)
+    return found
 
 
 def _peak(outputs: NDArray[np.float64], saturated: float) -> float:

@@ -26,12 +26,25 @@ class FloatNetwork(nn.Module):
 
     def forward(self, counts: Tensor) -> Tensor:
         """Logits; the biases are in units of the accumulators, as in the integer network."""
+        return self.activations(counts)[-1]
+
+    def activations(self, counts: Tensor) -> list[Tensor]:
+        """What each layer gives, ReLU included; the logits last."""
         values = counts * float(1 << COUNT_SHIFT)
+        found = []
         for number, layer in enumerate(self.layers, start=1):
             values = layer(values) / float(1 << SHIFT)
             if number < len(self.layers):
                 values = torch.relu(values)
-        return values
+            found.append(values)
+        return found
+
+
+def float_layers(weights: Weights, inputs: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    """What each layer gives for inputs, uint8 (n, 256); float32 (n, units) each."""
+    with torch.no_grad():
+        found = FloatNetwork(weights).activations(torch.tensor(inputs, dtype=torch.float32))
+    return [layer.numpy() for layer in found]
 
 
 def float_accuracy(weights: Weights, inputs: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:

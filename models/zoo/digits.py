@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.digits import checkpoint
 from models.digits.data import split
 from models.digits.graph import build_graph
-from models.model import Evaluation, Model, Reference
+from models.model import FLOAT, Evaluation, Model, Reference, Stages
 from models.registry import register, register_trainer
 from models.training import Progress, TrainingReport
 
@@ -28,6 +31,11 @@ def load(_: Path) -> Model:
         trained = network.build(stored.parameters)
         return network.float_accuracy(trained, data.test_images, data.test_labels)
 
+    def stages(inputs: NDArray[np.uint8]) -> Stages:
+        from models.digits import network  # noqa: PLC0415 - imports torch
+
+        return {FLOAT: network.activations(network.build(stored.parameters), inputs)}
+
     return Model(
         name=NAME,
         title=TITLE,
@@ -35,7 +43,7 @@ def load(_: Path) -> Model:
         inputs=data.test_images,
         labels=data.test_labels,
         evaluation=Evaluation(what, data.test_images, data.test_labels),
-        reference=Reference(f"float PyTorch, {what}", reference_accuracy),
+        reference=Reference(f"float PyTorch, {what}", reference_accuracy, stages),
         notes=(
             f"logistic regression on the same images: {stored.accuracies.linear:.1%}",
             f"trained with seed {stored.seed}, {stored.recipe.epochs} epochs",

@@ -5,13 +5,17 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models import recipes, tasks
 from models.chat.protocols import ChatTask
 from models.compress import checkpoint
 from models.compress.recipe import Recipe
 from models.errors import ModelFileError
 from models.evaluation import ReplyTable
-from models.model import Evaluation, Model, Reference
+from models.export import fake_quantized_layers
+from models.model import FAKE_QUANTIZED, FLOAT, Evaluation, Model, Reference, Stages
 from models.registry import register, register_opener, register_trainer
 from models.task import Task
 from models.training import Progress, TrainingReport
@@ -48,6 +52,15 @@ def _model(stored: checkpoint.Checkpoint, task: Task) -> Model:
 
         return trainer.float_accuracy(stored.real, stored.settings.input_scale, examples)
 
+    def stages(inputs: NDArray[np.uint8]) -> Stages:
+        from models.compress import trainer  # noqa: PLC0415 - imports torch
+
+        scale = stored.settings.input_scale
+        return {
+            FLOAT: trainer.float_activations(stored.real, scale, inputs),
+            FAKE_QUANTIZED: fake_quantized_layers(stored.real, stored.layers, inputs),
+        }
+
     sizes = "-".join(str(size) for size in stored.sizes)
     macs = sum(layer.levels.size for layer in stored.layers)
     runs = max(FEWEST_RUNS, MACS_RUN // macs)
@@ -58,7 +71,7 @@ def _model(stored: checkpoint.Checkpoint, task: Task) -> Model:
         inputs=examples.inputs[:runs],
         labels=examples.labels if runs >= len(examples.labels) else None,
         evaluation=Evaluation(what, examples.inputs, examples.labels),
-        reference=Reference(f"float PyTorch, {what}", reference_accuracy),
+        reference=Reference(f"float PyTorch, {what}", reference_accuracy, stages),
         notes=(f"trained with seed {stored.seed}", *_bracket(task)),
     )
 

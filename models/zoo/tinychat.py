@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.evaluation import ReplyTable
-from models.model import Evaluation, Model, Reference
+from models.model import FLOAT, Evaluation, Model, Reference, Stages
 from models.registry import register
 from models.tasks.tinychat import DATA
 from models.tinychat import load_tinychat
@@ -27,6 +30,11 @@ def load(folder: Path) -> Model:
 
         return float_accuracy(chat.weights, examples.inputs, examples.labels)
 
+    def stages(inputs: NDArray[np.uint8]) -> Stages:
+        from models.tinychat.network import float_layers  # noqa: PLC0415 - imports torch
+
+        return {FLOAT: float_layers(chat.weights, inputs)}
+
     sizes = "-".join(str(tensor.count) for tensor in list(chat.graph.tensors.values())[:-1])
     blind = ReplyTable(chat.pairs, chat.weights.charset).accuracy(chat.pairs)
     return Model(
@@ -36,7 +44,7 @@ def load(folder: Path) -> Model:
         inputs=chat.free_running(BENCHMARK_QUERIES),
         labels=None,
         evaluation=Evaluation(what, examples.inputs, examples.labels),
-        reference=Reference(f"float PyTorch, {what}", reference_accuracy),
+        reference=Reference(f"float PyTorch, {what}", reference_accuracy, stages),
         notes=(
             "protocol B: trained and scored on all data, so accuracy is memory, not generalization",
             f"a table of reply prefixes that ignores the query reaches {blind:.1%}",

@@ -90,11 +90,11 @@ def test_nothing_to_compare_is_refused(model: Model) -> None:
 @pytest.mark.parametrize(("target", "code"), [("uno", 0), ("attiny85", 1)])
 def test_the_command(target: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["verify", "chat-a-ternary", "--target", target, "--examples", "3", "--jobs", "1"])
+        main(["verify", "chat-a-ternary", "--target", target, "--examples", "3", "--workers", "1"])
     out = capsys.readouterr().out
     assert ended.value.code == code
-    assert out.startswith(
+    assert (
         f"chat-a-ternary does not fit {target}: "
         if code
         else f"chat-a-ternary on {target}: all outputs of 3 examples equal the reference's, "
-    )
+    ) in out
