@@ -5,16 +5,20 @@ The file holds tensors, numbers and strings only, and is read without unpickling
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.files import refusing
 
+SUFFIX = ".state"
 State = dict[str, Any]
 
 
@@ -31,6 +35,19 @@ class Journal:
     fingerprint: str
     finished: list[State] = field(default_factory=list)
     current: State | None = None
+
+    @classmethod
+    def beside(cls, out: Path, what: str, *data: NDArray[Any]) -> Self:
+        """The opened journal of the training that will write `out`, in `<out>.state`.
+
+        what, data: all that a training depends on, in words and in arrays. Raises as `open` does.
+        """
+        digest = hashlib.sha256(what.encode())
+        for array in data:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        journal = cls(out.with_name(out.name + SUFFIX), digest.hexdigest())
+        journal.open()
+        return journal
 
     def open(self) -> None:
         """Read the file where there is one.

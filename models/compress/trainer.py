@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +33,6 @@ from models.model import accuracy, predict
 from models.task import Examples, Task
 from models.training import Progress, TrainingReport
 
-STATE_SUFFIX = ".state"
 Layers = Sequence[RealLayer | LevelLayer]
 
 
@@ -45,8 +43,8 @@ def train(recipe: Recipe, task: Task, seed: int, out: Path, progress: Progress) 
     training goes on from there, to the same bytes. It is removed in the end. Raises ModelError
     where it belongs to another recipe, seed or data.
     """
-    journal = Journal(out.with_name(out.name + STATE_SUFFIX), fingerprint(recipe, task, seed))
-    journal.open()
+    what, data = f"{recipe.as_json()} {seed}", task.train
+    journal = Journal.beside(out, what, data.inputs, data.labels)
     session = Session(recipe, task, seed, journal, progress)
     network = session.run()
     settings = recipe.settings(max_weight(session.post_training or PostTraining()))
@@ -139,12 +137,3 @@ def float_activations(
             values = torch.relu(values)
         found.append(values.numpy())
     return found
-
-
-def fingerprint(recipe: Recipe, task: Task, seed: int) -> str:
-    """A name for a training: the same for the same recipe, training data and seed only."""
-    digest = hashlib.sha256(f"{recipe.as_json()} {seed}".encode())
-    parts: Sequence[np.ndarray] = (task.train.inputs, task.train.labels)
-    for array in parts:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The float network and its training, in PyTorch."""
+"""The float network, in PyTorch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.digits.data import PIXEL_RANGE
-from models.digits.recipe import SIZES, Parameters, Recipe
-from models.training import Progress, TrainingStep
-
-_CENTRE = 4
+from models.digits.recipe import SIZES, Parameters
 
 
 def build(parameters: Parameters | None = None) -> nn.Sequential:
@@ -58,61 +54,9 @@ def float_accuracy(
     return float(np.mean(activations(network, images)[-1].argmax(axis=1) == labels))
 
 
-def train_network(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    recipe: Recipe,
-    seed: int,
-    progress: Progress,
-) -> nn.Sequential:
-    """Train on one thread; all randomness comes from `seed`, and torch's own state is kept."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the order of additions, hence every bit, depends on it
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return _fit(build(), scaled(images), torch.tensor(labels), recipe, progress)
-    finally:
-        torch.set_num_threads(threads)
-
-
 def scaled(images: NDArray[np.uint8]) -> Tensor:
     """Pixels as the network takes them, float32 (n, 64) in [0, 1]."""
     return torch.tensor(images, dtype=torch.float32) / PIXEL_RANGE.high
-
-
-def _fit(
-    network: nn.Sequential, images: Tensor, labels: Tensor, recipe: Recipe, progress: Progress
-) -> nn.Sequential:
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    steps = recipe.epochs * -(-len(images) // recipe.batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    network.train()
-    for epoch in range(recipe.epochs):
-        total = 0.0
-        order = torch.randperm(len(images))
-        for start in range(0, len(images), recipe.batch):
-            batch = order[start : start + recipe.batch]
-            logits = network(_shifted(images[batch], recipe.shifted_share))
-            loss = functional.cross_entropy(logits, labels[batch])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-            total += loss.item() * len(batch)
-        progress(TrainingStep(epoch + 1, recipe.epochs, total / len(images)))
-    return network.eval()
-
-
-def _shifted(images: Tensor, share: float) -> Tensor:
-    """The batch (n, 64), that share of it moved by up to one pixel in x and y."""
-    padded = functional.pad(images.view(-1, 8, 8), (1, 1, 1, 1))
-    moved = torch.stack([padded[:, y : y + 8, x : x + 8] for y in range(3) for x in range(3)], 1)
-    which = torch.randint(0, 9, (len(images),))
-    which = torch.where(torch.rand(len(images)) < share, which, _CENTRE)
-    return moved[torch.arange(len(images)), which].reshape(len(images), -1)
 
 
 def _linears(network: nn.Sequential) -> Sequence[nn.Linear]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from models.compress.journal import Journal
 from models.digits import checkpoint, network
 from models.digits.checkpoint import Accuracies, Checkpoint
 from models.digits.data import PIXEL_RANGE, Split, split
+from models.digits.fitting import train_network
 from models.digits.graph import PIXELS_TENSOR, build_graph
 from models.digits.recipe import Recipe
 from models.model import accuracy, predict
@@ -24,10 +28,16 @@ LOGIT_LEVELS = 1 << 14
 def train(
     seed: int, out: Path | None, progress: Progress, recipe: Recipe | None = None
 ) -> TrainingReport:
-    """Train, and write the checkpoint to `out` or over the shipped one."""
-    recipe = recipe or Recipe()
+    """Train, and write the checkpoint to `out` or over the shipped one.
+
+    After every epoch the state is written beside it, as `<name>.state`; where that file exists,
+    the training goes on from there. Raises ModelError where it belongs to another training.
+    """
+    recipe, path = recipe or Recipe(), out or checkpoint.SHIPPED
     data = split()
-    trained = network.train_network(data.train_images, data.train_labels, recipe, seed, progress)
+    what = json.dumps([asdict(recipe), seed])
+    journal = Journal.beside(path, what, data.train_images, data.train_labels)
+    trained = train_network(data, recipe, seed, progress, journal)
     layers = quantize(trained, data)
     graph = build_graph("digits", layers)
     accuracies = Accuracies(
@@ -35,9 +45,9 @@ def train(
         int8=accuracy(predict(graph, data.test_images), data.test_labels),
         linear=_linear_baseline(data),
     )
-    path = out or checkpoint.SHIPPED
     result = Checkpoint(seed, recipe, network.parameters_of(trained), layers, accuracies)
     checkpoint.save(result, path)
+    journal.remove()
     return TrainingReport(
         path,
         {

@@ -17,7 +17,7 @@ from kernels.quant import Rounding
 from models.digits import checkpoint, trainer
 from models.digits.data import split
 from models.digits.recipe import Recipe
-from models.errors import ModelFileError
+from models.errors import ModelError, ModelFileError
 from models.model import Model
 
 SHORT = Recipe(epochs=2)
@@ -105,6 +105,24 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert [(step.epoch, step.epochs) for step in steps] == [(1, 2), (2, 2)]
     assert steps[1].loss < steps[0].loss
     torch.set_rng_state(state)
+
+
+def test_an_interrupted_training_comes_to_the_same_bytes(tmp_path: Path) -> None:
+    whole, halves = tmp_path / "whole.npz", tmp_path / "halves.npz"
+    trainer.train(3, whole, lambda _: None, SHORT)
+
+    def interrupt(_: models.TrainingStep) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(3, halves, interrupt, SHORT)
+    with pytest.raises(ModelError, match=r"halves\.npz\.state is the state of another training"):
+        trainer.train(4, halves, interrupt, SHORT)
+    steps: list[models.TrainingStep] = []
+    trainer.train(3, halves, steps.append, SHORT)
+    assert [step.epoch for step in steps] == [2]
+    assert halves.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["halves.npz", "whole.npz"]
 
 
 def test_training_keeps_the_caller_s_generator(tmp_path: Path) -> None:
