@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +163,11 @@ def test_the_table(task: ChatTask) -> None:
         "*nearest queries, tf-idf*",
         "*logistic regression*",
     ]
+
+
+def test_listing_imports_no_torch() -> None:
+    program = "import sys; from models import comparison; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 @pytest.mark.usefixtures("task")
