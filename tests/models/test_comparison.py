@@ -58,6 +58,7 @@ def test_what_is_trained_stays(
     assert told == list(first) == plan(task.name, 2)
     assert len(list(folder.iterdir())) == 4
     (folder / "made-up-int8-1.npz").write_bytes((folder / "made-up-ternary-1.npz").read_bytes())
+    (folder / "made-up-ternary-1.npz").write_bytes((folder / "made-up-ternary-0.npz").read_bytes())
     trained = []
 
     def note(recipe: Recipe, _: Task, seed: int, *__: object) -> None:
@@ -65,7 +66,7 @@ def test_what_is_trained_stays(
 
     monkeypatch.setattr(trainer, "train", note)
     again = run_all(plan(task.name, 2), folder)
-    assert trained == [("made-up-int8", 1)]
+    assert trained == [("made-up-int8", 1), ("made-up-ternary", 1)]
     wanted = first[Run("made-up-int8", 0)]
     found = again[Run("made-up-int8", 0)]
     assert np.array_equal(found.right, wanted.right)

@@ -128,6 +128,7 @@ def test_activations_of_sixteen_bits(task: Task, tmp_path: Path) -> None:
     values = reference.run(graph, task.train.inputs)["hidden1"]
     assert str(graph.tensors["hidden1"].dtype) == "int16"
     assert 511 <= values.max() <= 1023
+    assert {layer.high for layer in checkpoint.load(out).layers[:-1]} == {1023}
     assert min(report.accuracies.values()) > 0.75
 
 
