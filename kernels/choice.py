@@ -11,11 +11,13 @@ class Choice:
     """An encoding, and what a profile-guided one is told of the inputs.
 
     hot: inputs, ascending, whose columns an encoding that knows two forms keeps in the faster and
-    larger one; encodings with one form ignore it.
+    larger one; encodings with one form ignore it. rates: how often each input is not zero, from 0
+    to 1; empty where that is not known.
     """
 
     encoding: str
     hot: tuple[int, ...] = ()
+    rates: tuple[float, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.encoding} ({len(self.hot)} hot)" if self.hot else self.encoding

@@ -9,7 +9,8 @@ column's end. Clobbers AF, DE, L. An event takes 34 T; one that carries 36 more,
 or 59 (subtract), and 14 again where the second byte carries, too. A run's RET takes 10 T, the last
 one's JP 8, and a pair that brings but one event 5 more.
 
-A chain has 16 pairs, or 8 at 24 bits: so many keep every carry within a relative jump of its event.
+A chain has 16 pairs, or 8 at 24 bits: so many keep every carry within a relative jump of its
+event. Sums of a byte each (sums8.py) are stepped by one: 20 T an event, and a chain has 32 pairs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from kernels.asm import Assembly
 from kernels.emit import Job
 from kernels.encodings.threaded_lists import Run
 
-_PAIRS = {2: 16, 3: 8}
+_PAIRS = {1: 32, 2: 16, 3: 8}
 
 
 def longest_run(acc_bytes: int) -> int:
@@ -38,7 +39,7 @@ def _write(out: Assembly, name: str, step: str, acc_bytes: int, run: Run) -> Non
     """The chain: carries of the first half of its pairs, the pairs, carries of the others."""
     pairs = list(range(_PAIRS[acc_bytes], 0, -1))
     half = len(pairs) // 2
-    for left in pairs[:half]:
+    for left in pairs[:half] if acc_bytes > 1 else ():
         _carries(out, name, step, acc_bytes, left)
     for left in pairs:
         out.emit(f"""
@@ -46,21 +47,26 @@ def _write(out: Assembly, name: str, step: str, acc_bytes: int, run: Run) -> Non
             pop de                      ; two outputs
             ld l,e
         """)
-        _event(out, f"{name}_e{left}", step)
+        _event(out, f"{name}_e{left}", step, acc_bytes)
         out.emit(f"{name}_d{left - 1}:\nld l,d")
-        _event(out, f"{name}_d{left - 1}", step)
+        _event(out, f"{name}_d{left - 1}", step, acc_bytes)
     out.emit(f"{name}_e0:")
     if run.odd:
         out.emit("pop de\nld l,e")
-        _event(out, f"{name}_e0", step)
+        _event(out, f"{name}_e0", step, acc_bytes)
     out.emit("jp (ix)" if run.last else "ret")
+    if acc_bytes == 1:
+        return
     for left in pairs[half:]:
         _carries(out, name, step, acc_bytes, left)
     if run.odd:
         _carry(out, f"{name}_e0", step, acc_bytes)
 
 
-def _event(out: Assembly, label: str, step: str) -> None:
+def _event(out: Assembly, label: str, step: str, acc_bytes: int) -> None:
+    if acc_bytes == 1:
+        out.emit("inc (hl)" if step == "add" else "dec (hl)")
+        return
     out.emit(f"""
         ld a,(hl)
         {"add a,c" if step == "add" else "sub c"}

@@ -25,6 +25,11 @@ class Walk:
     added: int
     shift: int
 
+    @property
+    def repeats(self) -> bool:
+        """Whether a column is walked as often as the input says, one step each time."""
+        return self.acc_bytes == 1
+
     def label(self, name: str) -> str:
         """A symbol of this walk's own."""
         return self.job.label(f"{self.name}_{name}")
@@ -61,6 +66,17 @@ class Walk:
             {done}:
             """)
         self.begin()
+
+    def repeat(self) -> None:
+        """Walk a column B times; its address is in `column`. Clobbers AF, BC, DE, L, IX."""
+        self.job.code.emit(f"""
+        {self.label("again")}:
+            ld ix,{self.label("walked")}
+            ld sp,({self.label("column")})
+            ret
+        {self.label("walked")}:
+            djnz {self.label("again")}
+        """)
 
     def scratch_bytes(self) -> None:
         """Ask for what `add_bytes` is entered with."""

@@ -25,18 +25,27 @@ from kernels.errors import Unsupported
 from kernels.list_blocks import MIDDLE
 from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization
+from kernels.shared_sums import Merge, Sharing, share
+from kernels.z80 import merge
 from kernels.z80.chains import longest_run
 from kernels.z80.columns import Walk
 from kernels.z80.fill import fill
 from kernels.z80.finish import Finish, is_plain
+from kernels.z80.merge import merge_all
 from kernels.z80.requantize import output_constants
 from kernels.z80.scan_dense import scan_dense
 from kernels.z80.scan_sums import scan_sums
+from kernels.z80.scan_sums8 import scan_sums8
 from kernels.z80.stack_pointer import borrowed, may_borrow
 from kernels.z80.sums import SUMS, ZERO, Block, bytes_added, pages, sums_blocks, sums_stride
+from kernels.z80.sums8 import END, SUMS8, Bytes, sums8
+
+FORMS = (SUMS8, SUMS)
+_EVENT = 37  # T-states, carries included
+_RATE = 0.25  # of inputs that are not zero, where nothing is known
 
 
-@emitter("z80", Linear, threaded_lists.NAME, reads=(SUMS,), writes=(SUMS,))
+@emitter("z80", Linear, threaded_lists.NAME, reads=FORMS, writes=FORMS)
 def emit(job: Job) -> None:
     """Write the layer, block after block of at most 255 outputs.
 
@@ -53,6 +62,15 @@ def emit(job: Job) -> None:
     _Layer(job, layer, plan_requantization(layer, job.ranges[layer.input.name])).write()
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Rows:
+    """A block's accumulators, int8 (rows, inputs), int64 (rows,), and what is merged of them."""
+
+    weights: NDArray[np.int8]
+    starts: NDArray[np.int64]
+    merges: tuple[Merge, ...]
+
+
 @dataclass(frozen=True)
 class _Layer:
     job: Job
@@ -60,27 +78,37 @@ class _Layer:
     plan: RequantPlan
 
     def write(self) -> None:
-        whole = self._blocks()
-        stride = 256 * pages(self.plan.acc_bytes, self.added)
+        job, whole = self.job, self._blocks()
+        stride = 256 * pages(self.acc_bytes, self.added)
         # The unit behind the last, a byte that fills a word, and two that no PUSH reaches, so that
         # filling never looks like a stack that overflows into what lies below it.
-        size = stride - 256 + max(len(block.units) for block in whole) + 4
+        rows = [self._rows(block) for block in whole]
+        size = stride - 256 + max(len(one.starts) for one in rows) + 3
         if self.job.writes:
             symbol = self.job.output_buffer(stride * (len(whole) - 1) + size, align=256)
         else:
-            symbol = self.job.scratch("acc", size, align=256)
+            symbol = job.scratch("acc", size, align=256)
+            job.output_buffer(self.layer.output.size + 2)  # out of reach, as above
         first = 0
-        for number, block in enumerate(whole):
+        for number, (block, own) in enumerate(zip(whole, rows, strict=True)):
             at = f"{symbol}+{stride * number if self.job.writes else 0}"
             with borrowed(self.job, f"b{number}_sp"):
-                self._fill(at, block)
-                self._scan(f"b{number}", at, self.layer.weights[block.units])
-            if not self.job.writes:
-                self._finish(number, at, range(first, first + len(block.units)))
+                self._fill(at, own.starts)
+                self._scan(f"b{number}", at, own.weights)
+                if own.merges:
+                    merge_all(self.job.code, at, own.merges)
+                units = range(first, first + len(block.units))
+                end = Finish(job, self.layer, self.plan, job.label(f"b{number}_finish"), at, units)
+                if self.plain:
+                    end.write_plain()
+            if not self.plain and not self.job.writes:
+                self._finish(number, end)
             first += len(block.units)
 
     def _blocks(self) -> list[Block]:
         """Blocks of outputs with the values that their sums start at."""
+        if self.handed_on:
+            return self.handed_on.blocks
         if self.job.writes:
             return sums_blocks(self.layer)
         units = np.arange(len(self.layer.bias))
@@ -96,48 +124,88 @@ class _Layer:
         return not self.job.writes and is_plain(self.plan)
 
     @property
+    def handed_on(self) -> Bytes | None:
+        """What sums of a byte each are, where they are what is written."""
+        if self.job.writes is not SUMS8:
+            return None
+        return sums8(self.layer, self.job.ranges[self.layer.input.name])
+
+    @property
+    def acc_bytes(self) -> int:
+        """Bytes of an accumulator in SRAM."""
+        return 1 if self.handed_on else self.plan.acc_bytes
+
+    @property
     def shift(self) -> int:
         """How far inputs are shifted as they are added; otherwise sums are, at the end."""
+        if self.handed_on:
+            return 0
         return self.layer.input_shift if self.job.writes or self.plain else 0
 
     @property
     def added(self) -> int:
         """The most bytes that an input adds to an accumulator."""
         known = self.job.ranges[self.layer.input.name]
-        return bytes_added(known, self.shift, self.plan.acc_bytes)
+        return bytes_added(known, self.shift, self.acc_bytes) if self.acc_bytes > 1 else 1
 
-    def _fill(self, at: str, block: Block) -> None:
-        """Start values, and in sums the unit behind the last."""
-        values = [*block.starts.tolist(), ZERO] if self.job.writes else block.starts.tolist()
-        for page in range(self.plan.acc_bytes):
-            page_bytes = [value >> (8 * page) & 0xFF for value in values]
-            fill(self.job.code, f"{at}+{256 * page}", page_bytes)
+    def _rows(self, block: Block) -> _Rows:
+        """Outputs, in sums the end behind the last, and sums that outputs share."""
+        weights, gap = self.layer.weights[block.units], 1 if self.job.writes else 0
+        sharing = Sharing(weights, ())
+        if self.acc_bytes == 2:
+            room = 256 - len(weights) - gap
+            sharing = share(weights, self._rates(), merge.TIME / _EVENT, room)
+        given = len(weights)
+        end = np.full(gap, END if self.handed_on else ZERO)
+        none = np.zeros((gap, weights.shape[1]), np.int8)
+        starts = sharing.starts(block.starts, MIDDLE)
+        return _Rows(
+            np.concatenate([sharing.weights[:given], none, sharing.weights[given:]]),
+            np.concatenate([starts[:given], end, starts[given:]]),
+            tuple(one.moved(given, gap) for one in sharing.merges),
+        )
+
+    def _rates(self) -> NDArray[np.float64]:
+        """How often each input is not zero, as far as it is known."""
+        known, count = self.job.choice.rates if self.job.choice else (), self.layer.input.count
+        if known and len(known) != count:
+            raise Unsupported(
+                f"{self.layer.name}: the choice has rates of {len(known)} inputs, the layer {count}"
+            )
+        return np.array(known) if known else np.full(count, _RATE)
+
+    def _fill(self, at: str, starts: NDArray[np.int64]) -> None:
+        for page in range(self.acc_bytes):
+            fill(self.job.code, f"{at}+{256 * page}", (starts >> (8 * page) & 0xFF).tolist())
 
     def _scan(self, name: str, at: str, weights: NDArray[np.int8]) -> None:
         """Walk the columns of all active inputs, block by block where they are sums."""
-        job, source, acc_bytes = self.job, self.layer.input, self.plan.acc_bytes
-        longest = longest_run(acc_bytes)
-        if not job.reads:
-            walk = Walk(job, name, at, acc_bytes, self.added, self.shift)
-            columns = threaded_lists.encode(weights, longest)
-            scan_dense(walk, source, job.ranges[source.name], columns)
-            return
-        assert isinstance(job.writer, Linear)
-        stride, shift = sums_stride(job.writer, job.ranges), job.writer.requantization.shift
-        for number, block in enumerate(sums_blocks(job.writer)):
-            walk = Walk(job, f"{name}_i{number}", at, acc_bytes, self.added, self.shift)
-            columns = threaded_lists.encode(weights[:, block.units], longest)
-            scan_sums(walk, f"{tensor_symbol(source)}+{stride * number}", shift, columns)
+        job, source = self.job, self.layer.input
+        longest, known = longest_run(self.acc_bytes), job.ranges[source.name]
 
-    def _finish(self, number: int, at: str, units: range) -> None:
-        job = self.job
-        end = Finish(job, self.layer, self.plan, job.label(f"b{number}_finish"), at, units)
-        if self.plain:
-            end.write_plain()
+        def walk(name: str) -> Walk:
+            return Walk(job, name, at, self.acc_bytes, self.added, self.shift)
+
+        if not job.reads:
+            scan_dense(walk(name), source, known, threaded_lists.encode(weights, longest))
             return
-        bias = self.layer.folded_bias - (MIDDLE << self.layer.input_shift)
+        writer = job.writer
+        assert isinstance(writer, Linear)
+        handed = sums8(writer, job.ranges[writer.input.name]) if job.reads is SUMS8 else None
+        stride = 256 if handed else sums_stride(writer, job.ranges)
+        for number, block in enumerate(handed.blocks if handed else sums_blocks(writer)):
+            columns = threaded_lists.encode(weights[:, block.units], longest)
+            own, sums = walk(f"{name}_i{number}"), f"{tensor_symbol(source)}+{stride * number}"
+            if handed:
+                scan_sums8(own, sums, handed, block, columns)
+            else:
+                scan_sums(own, sums, writer.requantization.shift, columns)
+
+    def _finish(self, number: int, end: Finish) -> None:
+        """Any requantization."""
+        job, bias = self.job, self.layer.folded_bias - (MIDDLE << self.layer.input_shift)
         constants = job.label(f"b{number}_outputs")
         job.consts.emit(f"{constants}:")
-        for unit in units:
+        for unit in end.units:
             job.consts.data(".byte", output_constants(self.plan, bias, unit))
         end.write(constants)

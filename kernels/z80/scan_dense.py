@@ -103,18 +103,20 @@ class _Scan:
         out.emit("ld a,(hl)                   ; x")
         if self.size == 1 and self.known.low < 0:
             out.emit(f"or a\njp m,{label('wide')}")
-        if shift and self.wide:
+        if self.walk.repeats:
+            out.emit(f"dec a\njp nz,{label('wide')}")
+        elif shift and self.wide:
             out.emit(f"cp {256 >> shift}\njp nc,{label('wide')}")
         out.emit("add a,a\n" * shift if shift < 5 else "rrca\n" * (8 - shift))
         self._find_column("ld sp,hl")
-        out.emit("ld c,a\nret")
+        out.emit("ret" if self.walk.repeats else "ld c,a\nret")
         if self.wide:
             self._wide()
 
     @property
     def wide(self) -> bool:
-        """Whether an input may take more than the lowest page."""
-        return self.walk.added > 1
+        """Whether an input may take more than one walk of its column."""
+        return self.walk.added > 1 or self.walk.repeats
 
     def _find_column(self, use: str) -> None:
         """Its address from the table, at HL' plus BC'; the next input is in HL' again."""
@@ -131,20 +133,27 @@ class _Scan:
         """)
 
     def _wide(self) -> None:
+        """More than one walk; where to go on afterwards has to be kept."""
         out, label = self.out, self.walk.label
         self.walk.scratch_bytes()
         resume = self.walk.job.scratch(f"{self.walk.name}_resume", 2)
+        out.emit(f"{label('wide')}:\nld ({resume}),ix")
+        if self.walk.repeats:
+            out.emit("inc a                       ; x")
+        else:
+            self._store()
+        self._find_column(f"ld ({label('column')}),hl")
+        if self.walk.repeats:
+            out.emit("ld b,a")
+            self.walk.repeat()
+        else:
+            self.walk.add_bytes()
+        out.emit(f"ld ix,({resume})\njp (ix)")
+
+    def _store(self) -> None:
+        """The input at HL' as 16 bits, for `add_bytes`."""
+        x = self.walk.label("x")
         upper = "inc hl\nld a,(hl)\ndec hl" if self.size == 2 else "xor a"
         if self.size == 1 and self.known.low < 0:
             upper = "rla\nsbc a,a"
-        out.emit(f"""
-        {label("wide")}:
-            ld ({resume}),ix
-            ld a,(hl)
-            ld ({label("x")}),a
-            {upper}
-            ld ({label("x")}+1),a
-        """)
-        self._find_column(f"ld ({label('column')}),hl")
-        self.walk.add_bytes()
-        out.emit(f"ld ix,({resume})\njp (ix)")
+        self.out.emit(f"ld a,(hl)\nld ({x}),a\n{upper}\nld ({x}+1),a")

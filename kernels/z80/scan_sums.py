@@ -7,6 +7,8 @@ where a column's end goes; E' the unit while its column is walked. An inactive u
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kernels.encodings.threaded_lists import Column
 from kernels.z80.columns import Walk, starts, write_columns
 
@@ -19,15 +21,21 @@ def scan_sums(walk: Walk, sums: str, shift: int, columns: list[Column]) -> None:
 
     sums: address of the page of their low bytes. shift: of the sums, to the right.
     """
-    _write_columns(walk, columns)
-    _Scan(walk, sums, shift, len(columns)).write()
+    write_table(walk, columns)
+    _Words(walk, sums, shift, columns).write()
 
 
-def _write_columns(walk: Walk, columns: list[Column]) -> None:
-    """Low bytes of the columns' addresses in one page, high bytes in the next, then the columns."""
+def write_table(walk: Walk, columns: list[Column], before: Sequence[int] = ()) -> None:
+    """Low bytes of the columns' addresses in one page, high bytes in the next, and the columns.
+
+    before: bytes of a page in front of the two.
+    """
     job = walk.job
     write_columns(job.table(f"{walk.name}_columns"), job, columns, walk.acc_bytes)
     table = job.table(f"{walk.name}_starts", align=256)
+    if before:
+        table.data(".byte", before)
+        table.emit(f".space {256 - len(before)}")
     addresses = [f"{walk.label('columns')}+{start}" for start in starts(columns)]
     for address in addresses:
         table.emit(f".byte ({address})&0xff")
@@ -36,23 +44,31 @@ def _write_columns(walk: Walk, columns: list[Column]) -> None:
         table.emit(f".byte ({address})>>8")
 
 
-class _Scan:
-    def __init__(self, walk: Walk, sums: str, shift: int, units: int) -> None:
-        self.walk, self.sums, self.shift, self.units = walk, sums, shift, units
-        self.out = walk.job.code
+class Scan:
+    """The scan of one block of units; subclasses know what their sums look like.
+
+    inactive: the largest byte of those looked at that is of no active unit.
+    """
+
+    def __init__(self, walk: Walk, looked_at: str, inactive: int, columns: list[Column]) -> None:
+        """looked_at: address of the page that is looked at."""
+        self.walk, self.looked_at, self.inactive = walk, looked_at, inactive
+        self.units, self.out = len(columns), walk.job.code
 
     def write(self) -> None:
+        """Write the scan."""
         out, label = self.out, self.walk.label
         self.walk.begin()
         out.emit(f"""
             ld ix,{label("walked")}
             exx
-            ld hl,{self.sums}+0x1ff     ; the unit before the first
+            ld hl,{self.looked_at}+0xff ; the unit before the first
             ld d,h
             ld b,{label("starts")}>>8
             jp {label("scan")}
+        {label("active")}:
         """)
-        self._active()
+        self.active()
         out.emit(f"""
         {label("walked")}:
             exx
@@ -60,21 +76,44 @@ class _Scan:
         {label("go_on")}:
             ld h,d
         {label("scan")}:
-            ld a,{_INACTIVE}
+            ld a,{self.inactive}
         {label("next")}:
         """)
         out.emit(f"inc l\ncp (hl)\njr c,{label('active')}\n" * _GROUP)
         out.emit(f"jp {label('next')}")
-        self._zero()
-        if self.walk.added > 1:
-            self._wide()
+        self.seldom()
         out.emit(f"{label('scanned')}:\nexx")
 
-    def _active(self) -> None:
-        """One unit's value, and into its column."""
+    def active(self) -> None:
+        """What is done with the unit at HL': its value, and into its column."""
+        raise NotImplementedError
+
+    def seldom(self) -> None:
+        """What `active` jumps to: large values, zero, and the end, which goes to `scanned`."""
+        raise NotImplementedError
+
+    def find_column(self, use: str) -> None:
+        """Its address from the two pages of the table, the first of which is H."""
+        self.out.emit(f"""
+            ld a,(hl)
+            inc h
+            ld h,(hl)
+            ld l,a
+            {use}
+        """)
+
+
+class _Words(Scan):
+    """Sums of two bytes, of which the high one is looked at. shift: of the sums, to the right."""
+
+    def __init__(self, walk: Walk, sums: str, shift: int, columns: list[Column]) -> None:
+        super().__init__(walk, f"{sums}+0x100", _INACTIVE, columns)
+        self.shift = shift
+
+    def active(self) -> None:
+        """The value is C; what is above it in A must be zero."""
         out, label = self.out, self.walk.label
-        out.emit(f"""
-        {label("active")}:
+        out.emit("""
             ld a,(hl)                   ; high byte of the sum, with bit 7
             ld e,l
             dec h
@@ -84,7 +123,8 @@ class _Scan:
         out.emit(f"jp z,{label('zero')}")
         if self.walk.added > 1:
             out.emit(f"and {self._upper}\njp nz,{label('wide')}")
-        self._find_column("ld sp,hl")
+        out.emit("ld h,b")
+        self.find_column("ld sp,hl")
         out.emit("ld a,c\nexx\nld c,a\nret")
 
     @property
@@ -92,19 +132,8 @@ class _Scan:
         """What is left of the high byte: the bits that were not shifted out, without bit 7."""
         return _INACTIVE >> self.shift
 
-    def _find_column(self, use: str) -> None:
-        """Its address from the two pages of the table."""
-        self.out.emit(f"""
-            ld h,b
-            ld a,(hl)
-            inc h
-            ld h,(hl)
-            ld l,a
-            {use}
-        """)
-
-    def _zero(self) -> None:
-        """The low byte of a unit's value is zero: mostly all of it, and so is the end's."""
+    def seldom(self) -> None:
+        """A low byte of zero is mostly the whole value, or the end; a high byte makes it wide."""
         out, label = self.out, self.walk.label
         out.emit(f"{label('zero')}:")
         if self.walk.added > 1:
@@ -115,6 +144,8 @@ class _Scan:
             jp nz,{label("go_on")}
             jp {label("scanned")}
         """)
+        if self.walk.added > 1:
+            self._wide()
 
     def _wide(self) -> None:
         """The value is A and C: byte by byte."""
@@ -125,8 +156,9 @@ class _Scan:
             ld ({label("x")}+1),a
             ld a,c
             ld ({label("x")}),a
+            ld h,b
         """)
-        self._find_column(f"ld ({label('column')}),hl")
+        self.find_column(f"ld ({label('column')}),hl")
         out.emit("exx")
         self.walk.add_bytes()
         out.emit(f"ld ix,{label('walked')}\njp (ix)")

@@ -20,7 +20,7 @@ from kernels.encodings.threaded_lists import BLOCK
 from kernels.forms import Form
 from kernels.ir import Node, Range
 from kernels.ops.linear import Linear
-from kernels.requant_plan import plan_requantization
+from kernels.requant_plan import RequantPlan, plan_requantization
 
 ZERO = 0x8000
 LARGEST_SHIFT = 7
@@ -64,11 +64,8 @@ def sums_stride(writer: Linear, ranges: Mapping[str, Range]) -> int:
     return 256 * pages(2, bytes_added(known, writer.input_shift, 2))
 
 
-def _serves(writer: Node, reader: Node, ranges: Mapping[str, Range]) -> bool:
-    """Whether requantization is a plain shift and a ReLU, of accumulators of 16 bits."""
-    if not isinstance(writer, Linear) or not isinstance(reader, Linear):
-        return False
-    plan = plan_requantization(writer, ranges[writer.input.name])
+def hands_on(plan: RequantPlan, reader: Linear) -> bool:
+    """Whether a reader can requantize: a plain shift of 16 bits and a ReLU."""
     how = plan.how
     return (
         plan.acc_bytes == 2
@@ -79,6 +76,12 @@ def _serves(writer: Node, reader: Node, ranges: Mapping[str, Range]) -> bool:
         and plan.clamp_high is None
         and reader.input_shift == 0
     )
+
+
+def _serves(writer: Node, reader: Node, ranges: Mapping[str, Range]) -> bool:
+    if not isinstance(writer, Linear) or not isinstance(reader, Linear):
+        return False
+    return hands_on(plan_requantization(writer, ranges[writer.input.name]), reader)
 
 
 SUMS = Form("sums", _serves)

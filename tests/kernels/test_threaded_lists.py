@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from harness.run import Runner
-from kernels.compile import decide
+from kernels.choice import Choice
+from kernels.compile import compile_graph, decide
 from kernels.dtypes import INT8, INT16, UINT8, DType
 from kernels.errors import Unsupported
-from kernels.ir import Graph, Node, Range, Tensor
+from kernels.ir import Bounds, Graph, Node, Range, Tensor
 from kernels.quant import Rounding
+from kernels.target import find_target
 
 THREADED = "threaded-lists"
 SIZES = (1, 2, 5, 16, 40, 127, 254, 255, 256, 300)
@@ -103,6 +105,94 @@ def test_sums_are_handed_on_where_a_shift_and_a_relu_are_all(
     assert forms(graph) == ["sums"] * handed_on
     every = np.arange(256)[:, np.newaxis].repeat(9, axis=1)
     assert differences(compile_with(graph, "cpm", THREADED), every) == []
+
+
+def counts(
+    promised: int, units: int, shift: int, *, input_shift: int = 5, bias: int = 4, low: int = -2
+) -> Graph:
+    """A layer of counts that are few together, as tinychat's first, and one that reads it."""
+    rng = np.random.default_rng(promised)
+    bounds = Bounds.summing(60, Range(0, 255), Range(0, promised))
+    source = Tensor("x", (60,), UINT8, bounds=bounds)
+    how = requantization(1, shift, low=0)
+    weights = rng.integers(low, 2, (units, 60))
+    biases = rng.integers(-bias, bias, units, endpoint=True)
+    one = linear("one", source, weights, biases, how, input_shift=input_shift, wrap=16)
+    two = linear("two", one.output, rng.integers(-1, 2, (9, units)), 5, wrap=16)
+    return graph_of(one, two, argmax(two.output), source=source, outputs=("two_out", "winner"))
+
+
+def few(promised: int) -> NDArray[np.int64]:
+    """Counts that sum up to all that is promised, one by one, at once, and not at all."""
+    rng = np.random.default_rng(promised)
+    rows = [rng.multinomial(total, np.full(60, 1 / 60)) for total in (1, promised // 2, promised)]
+    single = np.zeros((60, 60), np.int64)
+    np.fill_diagonal(single, promised)
+    return np.stack([*rows, *single, np.zeros(60, np.int64)])
+
+
+@pytest.mark.parametrize(
+    ("graph", "promised", "form"),
+    [
+        (counts(81, 30, 2), 81, "sums8"),
+        (counts(81, 30, 2, bias=1000), 81, "sums"),  # so apart that no threshold serves all
+        (counts(81, 30, 5), 81, "sums8"),
+        (counts(81, 256, 2), 81, "sums8"),
+        (counts(60, 300, 0), 60, "sums8"),
+        (counts(81, 30, 6), 81, "sums"),  # a value takes several sums
+        (counts(128, 30, 2), 128, "sums"),  # twice as many do not fit a byte
+        (counts(120, 30, 2, low=-1), 120, "sums8"),
+        (counts(81, 30, 2, input_shift=8), 81, "sums"),
+        (counts(40, 30, 7, input_shift=8, bias=30000), 40, "sums"),  # these wrap
+    ],
+)
+def test_sums_of_a_byte_where_counts_are_few(graph: Graph, promised: int, form: str) -> None:
+    assert forms(graph) == [form]
+    assert differences(compile_with(graph, "cpm", THREADED), few(promised)) == []
+
+
+def test_sums_of_a_byte_reach_both_ends() -> None:
+    """A sum of 127 counts either way: 254 values, and the end's."""
+    source = Tensor("x", (2,), UINT8, bounds=Bounds.summing(2, Range(0, 255), Range(0, 84)))
+    one = linear(
+        "one", source, [[1, -2], [-2, 1]], [0, 31], requantization(1, 5, low=0), input_shift=5
+    )
+    two = linear("two", one.output, [[1, 0], [0, 1]])
+    graph = graph_of(one, two, source=source)
+    assert forms(graph) == ["sums8"]
+    inputs = np.array([[a, b] for a in range(85) for b in range(85 - a)])
+    assert differences(compile_with(graph, "cpm", THREADED), inputs) == []
+
+
+def test_a_counted_event_takes_20_t() -> None:
+    def layer(events: int, count: int) -> int:
+        column = [1] * events + [0] * (40 - events)
+        source = Tensor("x", (2,), UINT8, bounds=Bounds.summing(2, Range(0, 9), Range(0, 9)))
+        one = linear("fc", source, np.array([column, [1] * 40]).T, 0, requantization(1, 0, low=0))
+        graph = graph_of(one, linear("two", one.output, [[1] * 40]), source=source)
+        assert forms(graph) == ["sums8"]
+        return cycles(graph, [count, 0])
+
+    for events in (4, 5, 16, 39, 40):
+        assert layer(events, 1) - layer(2, 1) == 20 * (events - 2) + 5 * (events % 2)
+    again = layer(2, 3) - layer(2, 2)
+    assert layer(40, 3) - layer(40, 2) == again + 20 * 38
+
+
+def test_a_choice_says_how_often_inputs_are_active() -> None:
+    rng = np.random.default_rng(3)
+    graph = single(rng.integers(-1, 2, (60, 90)), 5, source=UINT8, wrap=16)
+    x = rng.integers(0, 255, 90)
+    x[rng.random(90) < 0.2] = 0
+    programs = [
+        compile_graph(graph, find_target("cpm"), {"fc": Choice(THREADED, rates=rates)})
+        for rates in ((0.0,) * 90, (), (0.9,) * 90)
+    ]
+    assert all(differences(program, x[np.newaxis]) == [] for program in programs)
+    never, unknown, often = (Runner(program).infer(x).cycles for program in programs)
+    assert often < unknown < never
+    with pytest.raises(Unsupported, match="fc: the choice has rates of 3 inputs, the layer 90"):
+        compile_graph(graph, find_target("cpm"), {"fc": Choice(THREADED, rates=(0.5,) * 3)})
 
 
 def test_sums_that_rounding_takes_beyond_16_bits_are_not_handed_on() -> None:

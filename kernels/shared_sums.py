@@ -1,0 +1,100 @@
+"""Shared sums: what two rows of a ternary matrix have in common is added up once.
+
+Where two rows agree in many columns, or are opposite in many, these entries go to a row of their
+own whose sum is added to both sums (or subtracted from one) at the end. Pairs are taken greedily,
+the most gainful first; shared rows are rows, too, and may share again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The sum of row `shared` goes to that of row `one`, and, with a sign, to that of `other`."""
+
+    shared: int
+    one: int
+    other: int
+    sign: int
+
+    def moved(self, given: int, gap: int) -> Merge:
+        """The same where shared rows lie `gap` further behind the given ones."""
+
+        def place(row: int) -> int:
+            return row + gap if row >= given else row
+
+        return Merge(place(self.shared), place(self.one), place(self.other), self.sign)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sharing:
+    """weights: int8 (rows, inputs), the given ones first. merges: in the order to do them."""
+
+    weights: NDArray[np.int8]
+    merges: tuple[Merge, ...]
+
+    def expanded(self) -> NDArray[np.int8]:
+        """The given matrix back, int8 (given rows, inputs)."""
+        weights = self.weights.copy()
+        for merge in self.merges:
+            weights[merge.one] += weights[merge.shared]
+            weights[merge.other] += np.int8(merge.sign) * weights[merge.shared]
+        return weights[: len(weights) - len(self.merges)]
+
+    def starts(self, wanted: NDArray[np.int64], shared: int) -> NDArray[np.int64]:
+        """What sums begin at, int64 (rows,), if shared rows' begin at `shared`.
+
+        wanted: what the given rows' would begin at without shared ones, int64 (given rows,).
+        """
+        given = len(wanted)
+        offsets = np.zeros(len(self.weights), np.int64)
+        offsets[given:] = shared
+        for merge in self.merges:
+            offsets[merge.one] += offsets[merge.shared]
+            offsets[merge.other] += merge.sign * offsets[merge.shared]
+        return np.concatenate([wanted - offsets[:given], np.full(len(self.merges), shared)])
+
+
+def share(
+    weights: NDArray[np.int8], rates: NDArray[np.float64], merge: float, room: int
+) -> Sharing:
+    """Share rows of int8 (rows, inputs) while that is a gain, at most `room` times.
+
+    rates: how often each input is not zero, (inputs,). merge: what a merge takes, in the unit of an
+    entry met by such an input.
+    """
+    rows, found = weights.copy(), list[Merge]()
+    same, opposite = _common(rows, rows, rates)
+    for shared in range(len(weights), len(weights) + room):
+        for common in (same, opposite):
+            np.fill_diagonal(common, 0)
+        sign = 1 if same.max() >= opposite.max() else -1
+        best = same if sign > 0 else opposite
+        if best.max() <= merge:
+            break
+        one, other = (int(i) for i in np.unravel_index(best.argmax(), best.shape))
+        entries = np.sign(rows[one]) * (rows[one] * rows[other] * sign > 0)
+        rows[one] -= entries
+        rows[other] -= np.int8(sign) * entries
+        rows = np.vstack([rows, entries])
+        found.append(Merge(shared, one, other, sign))
+        same, opposite = (np.pad(common, (0, 1)) for common in (same, opposite))
+        changed = [one, other, shared]
+        for common, now in zip((same, opposite), _common(rows[changed], rows, rates), strict=True):
+            common[changed] = now
+            common[:, changed] = now.T
+    return Sharing(rows, tuple(reversed(found)))
+
+
+def _common(
+    some: NDArray[np.int8], rows: NDArray[np.int8], rates: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How often two rows meet with equal and with opposite signs, (some, rows) each."""
+    plus, minus = (some > 0) * rates, (some < 0) * rates
+    all_plus, all_minus = (rows > 0).T.astype(np.float64), (rows < 0).T.astype(np.float64)
+    return plus @ all_plus + minus @ all_minus, plus @ all_minus + minus @ all_plus
