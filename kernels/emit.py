@@ -154,7 +154,8 @@ class Emitter:
     """What writes an op.
 
     reads, writes: forms besides dense, the most wanted first. reads_packed, writes_packed: whether
-    it can do with tensors of packed elements.
+    it can do with tensors of packed elements. borrows: whether it makes the stack pointer a data
+    pointer and has no other loop, for targets where interrupts are served.
     """
 
     write: Write
@@ -162,6 +163,7 @@ class Emitter:
     writes: tuple[Form, ...] = ()
     reads_packed: bool = False
     writes_packed: bool = False
+    borrows: bool = False
 
 
 _EMITTERS: dict[Key, Emitter] = {}
@@ -177,11 +179,12 @@ def emitter(
     writes: tuple[Form, ...] = (),
     reads_packed: bool = False,
     writes_packed: bool = False,
+    borrows: bool = False,
 ) -> Callable[[Write], Write]:
     """Register the function below as what writes an op, with an encoding, for an ISA."""
 
     def register(function: Write) -> Write:
-        found = Emitter(function, reads, writes, reads_packed, writes_packed)
+        found = Emitter(function, reads, writes, reads_packed, writes_packed, borrows)
         _EMITTERS[isa, op, encoding] = found
         return function
 

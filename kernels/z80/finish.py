@@ -51,7 +51,7 @@ class Finish:
         """For sums that began with their bias, the last first; SP must be borrowed.
 
         Clobbers AF, BC, DE, HL. A unit takes 37 T and 16 for each bit of the shift; a group of 4, 2
-        or 1, whichever divides the units, 16 more. With outputs of a byte a unit takes 2 T more.
+        or 1, whichever divides the units, 14 more. With outputs of a byte a unit takes 2 T more.
         """
         units, wide = len(self.units), self.layer.output.dtype.size == 2
         group = next(size for size in (4, 2, 1) if units % size == 0)
@@ -72,7 +72,7 @@ class Finish:
         {self.prefix}:
         """)
         self.job.code.emit(unit * group)
-        self.job.code.emit(f"dec {'e' if wide else 'b'}\njr nz,{self.prefix}")
+        self.job.code.emit(f"dec {'e' if wide else 'b'}\njp nz,{self.prefix}")
 
     def write(self, constants: str) -> None:
         """With any requantization; what each unit needs lies one after the other at `constants`.

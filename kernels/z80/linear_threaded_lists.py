@@ -45,7 +45,7 @@ _EVENT = 37  # T-states, carries included
 _RATE = 0.25  # of inputs that are not zero, where nothing is known
 
 
-@emitter("z80", Linear, threaded_lists.NAME, reads=FORMS, writes=FORMS)
+@emitter("z80", Linear, threaded_lists.NAME, reads=FORMS, writes=FORMS, borrows=True)
 def emit(job: Job) -> None:
     """Write the layer, block after block of at most 255 outputs.
 

@@ -10,14 +10,14 @@ from harness.run import Run, Runner
 from kernels.compile import compile_graph
 from kernels.dtypes import BIT, DTYPES, INT16, UINT8, DType
 from kernels.emit import kernels_for
-from kernels.encodings import encodings, find_encoding
+from kernels.encodings import find_encoding
 from kernels.image import Program
 from kernels.ir import Graph, Node, Range, Tensor
 from kernels.ops.argmax import Argmax
 from kernels.ops.linear import Linear
 from kernels.quant import Requantization, Rounding
 from kernels.reference import run
-from kernels.target import find_target
+from kernels.target import Interrupts, find_target
 
 DENSE8, INDEX_LISTS, TRITS = "dense8", "index-lists", "trits"
 TARGETS = ("uno", "mega", "cpm")
@@ -62,8 +62,9 @@ def with_kernels(*targets: str) -> list[tuple[str, str]]:
     return [
         (target, encoding)
         for target in targets
-        for encoding in encodings()
-        if encoding in kernels_for(find_target(target).isa, Linear)
+        for encoding, kernel in kernels_for(find_target(target).isa, Linear).items()
+        if encoding is not None
+        if not (kernel.borrows and find_target(target).interrupts is Interrupts.SERVED)
     ]
 
 
