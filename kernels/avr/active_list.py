@@ -95,8 +95,8 @@ class ActiveList:
         return sum(own[: segment * self.digits + digit])
 
 
-def read_list(job: Job, acc_bytes: int) -> ActiveList:
-    """The input as a list: as it was written, or made here from the dense input.
+def read_list(job: Job, acc_bytes: int, input_shift: int) -> ActiveList:
+    """The input as a list: as it was written, or made here from the dense input, shifted left.
 
     Clobbers r0..r5, r16..r25, X, Y, Z; r1 is zero afterwards. Stack: a return address.
     """
@@ -107,10 +107,9 @@ def read_list(job: Job, acc_bytes: int) -> ActiveList:
     if job.reads is ACTIVE:
         job.code.emit("clr   r1")
         return list_of(tensor_symbol(source), source.count, x, 0, source.dtype.size)
-    size = list_of("", source.count, x, layer.input_shift, acc_bytes).size
-    symbol = job.scratch("active", size)
-    found = list_of(symbol, source.count, x, layer.input_shift, acc_bytes)
-    _Scan(job, layer, found).write()
+    size = list_of("", source.count, x, input_shift, acc_bytes).size
+    found = list_of(job.scratch("active", size), source.count, x, input_shift, acc_bytes)
+    _Scan(job, layer, found, input_shift).write()
     return found
 
 
@@ -124,6 +123,7 @@ class _Scan:
     job: Job
     layer: Linear
     lists: ActiveList
+    input_shift: int
 
     def write(self) -> None:
         out, take = self.job.code, self.job.label("take")
@@ -189,7 +189,7 @@ class _Scan:
         out.emit(f"{take}:")
         signed = self.job.ranges[self.layer.input.name].low < 0
         extend(out, _X, size, self.lists.digits, signed=signed)
-        for _ in range(self.layer.input_shift):
+        for _ in range(self.input_shift):
             for digit in range(self.lists.digits):
                 out.emit(f"{'rol' if digit else 'lsl'}   r{_X + digit}")
         out.emit("mov   r23, r26\nsub   r23, r20")

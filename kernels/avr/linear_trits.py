@@ -19,11 +19,13 @@ from functools import cached_property
 import numpy as np
 
 from kernels.asm import Assembly
-from kernels.avr.active_list import ACTIVE, ActiveList, list_of, read_list, segments
+from kernels.avr.active_list import ACTIVE, ActiveList, read_list, segments
+from kernels.avr.list_output import ListOutput
 from kernels.avr.memory import RAMPZ, load, point, point_z
-from kernels.avr.requantize import ACC, finish, is_short, output_constants, requantize
+from kernels.avr.requantize import ACC, is_short, requantize
+from kernels.avr.sums import finish_sums
 from kernels.avr.trit_handlers import FIRST, handlers
-from kernels.emit import Job, emitter, little_endian, tensor_symbol
+from kernels.emit import Job, emitter, little_endian
 from kernels.encodings import trits
 from kernels.encodings.trits import BLOCK
 from kernels.ops.linear import Linear
@@ -83,7 +85,7 @@ class _Trits:
     def write(self) -> None:
         job, out = self.job, self.job.code
         self._write_stream()
-        lists = read_list(job, self.width)
+        lists = read_list(job, self.width, self.layer.input_shift)
         sums = None if self.shifts else job.scratch("sums", BLOCK * self.blocks * self.width)
         finisher = None if sums else _Shifts(job, self.layer, self.plan)
         if finisher:
@@ -100,7 +102,7 @@ class _Trits:
         if finisher:
             finisher.end()
         else:
-            self._finish_sums(str(sums))
+            finish_sums(job, self.plan, str(sums))
 
     def _write_stream(self) -> None:
         out = self.job.consts
@@ -119,11 +121,6 @@ class _Trits:
                 out.data(".byte", [*segment.tolist(), trits.END])
             out.data(".byte", [block.pairs.size, *block.pairs.ravel().tolist()])
         out.emit(f"{self.job.label('stream_end')}:")
-        if not self.shifts:
-            out.emit(f"{self.job.label('outputs')}:")
-            everything = slice(0, len(self.layer.bias))
-            constants = output_constants(self.plan, self.layer.folded_bias, everything)
-            out.data(".byte", constants)
 
     def _block(self, lists: ActiveList) -> None:
         """A block's sums, from Z at its biases to the next block's stream in r22, r23 (r24)."""
@@ -255,19 +252,6 @@ class _Trits:
         {block}_done:
         """)
 
-    def _finish_sums(self, sums: str) -> None:
-        """Requantize all sums, where that needs multiplications."""
-        job, out, layer = self.job, self.job.code, self.layer
-        out.emit(point("Y", sums) + point("X", tensor_symbol(layer.output)))
-        out.emit(point_z(job, job.label("outputs")))
-        fetch = "\n".join(f"ld    r{ACC + byte}, Y+" for byte in range(self.width))
-        left = len(layer.bias)
-        while left:
-            count = min(left, 256)
-            out.emit(f"ldi   r24, {count % 256}")
-            finish(job, out, job.label(f"finish{left}"), self.plan, (fetch, "X+"))
-            left -= count
-
 
 @dataclass(frozen=True)
 class _Shifts:
@@ -280,23 +264,9 @@ class _Shifts:
     layer: Linear
     plan: RequantPlan
 
-    @property
-    def digits(self) -> int:
-        """Lists that are written."""
-        return self.lists.digits
-
     @cached_property
-    def lists(self) -> ActiveList:
-        output = self.layer.output
-        x = self.job.ranges[output.name]
-        found = list_of(tensor_symbol(output), output.count, x, 0, output.dtype.size)
-        self.job.output_buffer(found.size)
-        return found
-
-    @cached_property
-    def cell(self) -> str:
-        """Where the pointer into the list of high bytes is kept."""
-        return self.job.scratch("high", 2)
+    def lists(self) -> ListOutput:
+        return ListOutput(self.job)
 
     def begin(self) -> None:
         """Point at where outputs go."""
@@ -305,11 +275,8 @@ class _Shifts:
             size = BLOCK * -(-len(self.layer.bias) // BLOCK) * self.layer.output.dtype.size
             out.emit(point("Y", job.output_buffer(size)))
             return
-        out.emit("clr   r17" + point("Y", self.lists.address(0, 0)))
-        if self.digits > 1:
-            high = self.lists.address(1, 0)
-            out.emit(f"ldi   r25, lo8({high})\nsts   {self.cell}, r25")
-            out.emit(f"ldi   r25, hi8({high})\nsts   {self.cell} + 1, r25")
+        out.emit("clr   r17")
+        self.lists.begin()
 
     def outputs(self) -> None:
         """The outputs of a block."""
@@ -336,26 +303,9 @@ class _Shifts:
                 out.emit(f"st    Y+, r{value + byte}")
             return
         value = requantize(job, out, put, replace(self.plan, clamp_low=None))
-        out.emit(f"tst   r{value}\nbreq  {put}_next\nst    Y+, r17\nst    Y+, r{value}")
-        out.emit(f"{put}_next:")
-        if self.digits > 1:
-            out.emit(f"""
-                    tst   r{value + 1}
-                    breq  {put}_small
-                    lds   r26, {self.cell}
-                    lds   r27, {self.cell} + 1
-                    st    X+, r17
-                    st    X+, r{value + 1}
-                    sts   {self.cell}, r26
-                    sts   {self.cell} + 1, r27
-            {put}_small:
-            """)
+        self.lists.put(out, put, value, "r17")
 
     def end(self) -> None:
-        """Mark the lists' ends."""
-        if self.job.writes is not ACTIVE:
-            return
-        out = self.job.code
-        out.emit(f"ldi   r25, {len(self.layer.bias)}\nst    Y, r25")
-        if self.digits > 1:
-            out.emit(f"lds   r26, {self.cell}\nlds   r27, {self.cell} + 1\nst    X, r25")
+        """Close the list."""
+        if self.job.writes is ACTIVE:
+            self.lists.end()

@@ -19,7 +19,8 @@ from kernels.quant import Requantization, Rounding
 from kernels.reference import run
 from kernels.target import Interrupts, find_target
 
-DENSE8, INDEX_LISTS, TRITS = "dense8", "index-lists", "trits"
+DENSE8, INDEX_LISTS = "dense8", "index-lists"
+TRITS, STRAIGHT_LINE = "trits", "straight-line"
 TARGETS = ("uno", "mega", "cpm")
 TINY = (  # the first that an encoding holds
     [[1, -2, 2], [0, 1, -1]],

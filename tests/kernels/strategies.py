@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from builders import (
+    STRAIGHT_LINE,
     argmax,
     graph_of,
     linear,
@@ -36,6 +37,7 @@ BYTES: Mapping[str, int] = {
     "cpm-ei": 30_000,
     "attiny85": 2_500,
 }  # for weights
+BYTES_PER_WEIGHT = {STRAIGHT_LINE: 12}
 FILLS = ("random", "random", "random", "sparse", "lowest", "highest", "zero")
 
 
@@ -79,7 +81,8 @@ class Drawing:
 @st.composite
 def graphs(draw: st.DrawFn, target: str, encoding: str) -> Graph:
     """One to three Linear layers and, mostly, an argmax."""
-    d = Drawing(draw, target, encoding, BYTES[target] // (1 + (widest_accumulator(encoding) < 32)))
+    own = 1 + (widest_accumulator(encoding) < 32)
+    d = Drawing(draw, target, encoding, BYTES[target] // BYTES_PER_WEIGHT.get(encoding, own))
     x = _input(d)
     nodes: list[Node] = []
     current, known = x, x.range

@@ -12,6 +12,7 @@ import pytest
 from builders import (
     DENSE8,
     INDEX_LISTS,
+    STRAIGHT_LINE,
     TARGETS,
     TRITS,
     argmax,
@@ -27,6 +28,7 @@ from builders import (
 )
 
 from harness.run import Runner
+from kernels.choice import Choice
 from kernels.compile import compile_graph
 from kernels.dtypes import INT8, INT16, UINT8, DType
 from kernels.ir import Graph, Range, Tensor
@@ -234,6 +236,26 @@ def test_trits_per_input_and_block() -> None:
         assert 0 <= dispatch([1, -1, 1, 0, 1], wrap) - 15 - 4 * nonzero <= 4
         assert dispatch([0, 2, 0, 0, 0], wrap) == 2 * (15 + nonzero) + 30
         assert dispatch([0, 0, 0, -2, 0], wrap) == 2 * (15 + nonzero) + 30
+
+
+@pytest.mark.parametrize("target", AVRS)
+@pytest.mark.parametrize("hot", [True, False])
+def test_straight_line_per_input_and_block(target: str, hot: bool) -> None:
+    """What an active input adds to a layer, more for two blocks of outputs than for one."""
+
+    def layer(outputs: int, wrap: int, weights: Sequence[int]) -> int:
+        graph = single(np.array([[w] * outputs for w in weights]).T, wrap=wrap)
+        choice = Choice(STRAIGHT_LINE, tuple(range(len(weights))) if hot else ())
+        program = compile_graph(graph, find_target(target), {"fc": choice})
+        return Runner(program).infer(np.ones(len(weights), int)).layer_cycles["fc"]
+
+    for wrap, block in ((16, 13), (24, 8)):
+        for weights in ([1, -1], [1, -1, 2], [1, -1, 2, -2])[: 3 if hot else 1]:
+            two, one = (
+                layer(n, wrap, weights) - layer(n, wrap, weights[:-1]) for n in (2 * block, block)
+            )
+            added = abs(weights[-1]) * block * wrap // 8
+            assert two - one == (8 if hot else 10) + added
 
 
 @pytest.mark.parametrize(("source", "inactive"), [(UINT8, 4), (INT8, 4), (INT16, 8)])

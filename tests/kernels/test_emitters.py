@@ -7,6 +7,7 @@ import pytest
 from builders import (
     DENSE8,
     INDEX_LISTS,
+    STRAIGHT_LINE,
     TARGETS,
     TRITS,
     argmax,
@@ -26,16 +27,18 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from strategies import batch, graphs
 
+from kernels.choice import Choice
 from kernels.compile import compile_graph
 from kernels.dtypes import INT8, INT16, UINT8, DType
 from kernels.errors import DoesNotFit, Unsupported
-from kernels.ir import Graph, Range, Tensor, verify
+from kernels.ir import Bounds, Graph, Range, Tensor, verify
 from kernels.ops.linear import Linear
 from kernels.passes.ranges import prove_ranges
 from kernels.quant import Rounding
 from kernels.target import find_target
 
 KERNELS = with_kernels(*TARGETS, "cpm-ei")
+LISTS_OF_INPUTS = (TRITS, STRAIGHT_LINE)  # which take twice the SRAM of the inputs
 PROGRAMS = 50  # of each encoding, on each target
 
 
@@ -66,7 +69,7 @@ def test_random_graphs_are_bit_exact(target: str, encoding: str, data: st.DataOb
     try:
         program = compile_with(graph, target, encoding)
     except DoesNotFit:
-        assert target == "attiny85" or (target, encoding) == ("uno", TRITS)  # others fit
+        assert target == "attiny85" or (target == "uno" and encoding in LISTS_OF_INPUTS)
         assume(False)
     assert differences(program, batch(graph, data.draw(st.integers(0, 1 << 32)))) == []
 
@@ -77,8 +80,8 @@ def test_random_graphs_are_bit_exact(target: str, encoding: str, data: st.DataOb
     [(1, 1), (2, 254), (7, 255), (8, 256), (9, 257), (255, 9), (256, 10), (257, 11), (1200, 1)],
 )
 def test_edges_of_blocks_and_loops(target: str, encoding: str, inputs: int, outputs: int) -> None:
-    if encoding == TRITS:
-        inputs = min(inputs, 600)  # a list takes twice the SRAM of its inputs
+    if encoding in LISTS_OF_INPUTS:
+        inputs = min(inputs, 600)
     rng = np.random.default_rng(inputs)
     weights, source = rng.choice(weights_of(encoding), (outputs, inputs)), reads(encoding)[0]
     how = requantization(1, 7 if source == UINT8 else 0)
@@ -123,6 +126,56 @@ def test_bounds_around_zero(target: str, encoding: str, bounds: Range) -> None:
     weights = [[held[-1]] * 99, [held[0]] * 99, mixed]  # so many that a high byte counts
     graph = single(weights, [-3, 3, 300], requantization(1, 3), source=INT8, bounds=bounds)
     assert differences(compile_with(graph, target, encoding), batch(graph, 1)) == []
+
+
+def relu(units: int, inputs: Tensor, name: str, weights: list[int], shift: int) -> Linear:
+    """Weights drawn of these; activations of 16 bits."""
+    rng = np.random.default_rng(len(name) + units)
+    drawn = rng.choice(weights, (units, inputs.count))
+    return linear(
+        name,
+        inputs,
+        drawn,
+        rng.integers(-40, 40, units),
+        requantization(1, shift, low=0, high=INT16.high),
+        wrap=16,
+    )
+
+
+@pytest.mark.parametrize("first", [TRITS, STRAIGHT_LINE])
+@pytest.mark.parametrize("second", [TRITS, STRAIGHT_LINE])
+@pytest.mark.parametrize("units", [1, 5, 26, 27, 200])
+def test_lists_between_layers(first: str, second: str, units: int) -> None:
+    """Activations below and above 255, none, and all; sums that wrap."""
+    x = Tensor("x", (40,), INT16)
+    one = relu(units, x, "one", [-1, 0, 1], 1)
+    two = relu(30, one.output, "two", [-1, 0, 0, 0, 1], 2)
+    graph = graph_of(one, two, source=x)
+    program = compile_graph(graph, find_target("mega"), {"one": first, "two": second})
+    assert "one_list" in program.source
+    inputs = batch(graph, units)
+    small = [inputs // scale for scale in (1, 300, 3000)]
+    assert differences(program, np.concatenate([*small, np.zeros((1, 40), np.int64)])) == []
+
+
+@pytest.mark.parametrize("total", [40, 60, 81, 127])
+@pytest.mark.parametrize("hot", [(), (0, 2, 5, 6), tuple(range(20))])
+def test_sums_of_eight_bits(total: int, hot: tuple[int, ...]) -> None:
+    """A promised sum of inputs, spent on one input and on many, at its bound and below."""
+    each = Range(0, 255)
+    x = Tensor("x", (20,), UINT8, bounds=Bounds.summing(20, each, Range(0, total)))
+    rng = np.random.default_rng(total)
+    weights = rng.choice([-2, -1, 0, 0, 1], (60, 20))
+    how = requantization(1, 2, low=0, high=INT16.high)
+    one = linear("one", x, weights, rng.integers(-40, 40, 60), how, input_shift=5, wrap=16)
+    two = linear("two", one.output, rng.choice([-1, 0, 1], (9, 60)), wrap=16)
+    graph = graph_of(one, two, source=x)
+    choices = {"one": Choice(STRAIGHT_LINE, hot), "two": STRAIGHT_LINE}
+    program = compile_graph(graph, find_target("mega"), choices)
+    assert ("adc" in program.source.split("one_o0_s0:")[1].split("two_o0_s0:")[0]) == (total > 81)
+    inputs = [*(np.eye(20, dtype=int) * total), np.zeros(20, int), *np.eye(20, dtype=int)]
+    inputs += [rng.multinomial(total, rng.dirichlet(np.ones(20))) for _ in range(20)]
+    assert differences(program, np.array(inputs)) == []
 
 
 @pytest.mark.parametrize("dtype", [UINT8, INT8, INT16])

@@ -23,6 +23,7 @@ from kernels.encodings import (
     packed1,
     packed2,
     packed4,
+    straight_line,
     threaded_lists,
     trits,
     xnor,
@@ -72,6 +73,11 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
     packed1.NAME: (packed1, _by_outputs(packed1), (-1, 1)),
     packed2.NAME: (packed2, _by_outputs(packed2), range(-2, 2)),
     packed4.NAME: (packed4, _by_outputs(packed4), range(-8, 8)),
+    straight_line.NAME: (
+        straight_line,
+        lambda w: straight_line.decode(straight_line.encode(w), len(w)),
+        range(-2, 3),
+    ),
     threaded_lists.NAME: (threaded_lists, _threaded_lists, range(-2, 3)),
     trits.NAME: (trits, _trits, (-1, 0, 1)),
     xnor.NAME: (xnor, lambda w: xnor.decode(xnor.encode(w), w.shape[1]), (-1, 1)),
@@ -142,7 +148,7 @@ def test_accumulators_that_an_encoding_has(name: str) -> None:
     module, _, held = ROUND_TRIPS[name]
     weights, source = np.full((1, 1), held[0], np.int8), READS.get(name, BYTES)[0]
     assert module.problem(weights, 16, source) is module.problem(weights, 24, source) is None
-    if name in {*LARGEST_BLOCK, trits.NAME}:
+    if name in {*LARGEST_BLOCK, straight_line.NAME, trits.NAME}:
         assert "at most 24 bits" in module.problem(weights, 32, source)
     else:
         assert module.problem(weights, 32, source) is None
@@ -232,6 +238,15 @@ def test_threaded_lists_by_hand() -> None:
     )
     assert [(run.pairs, run.odd) for run in first] == [(1, False), (0, True), (0, True)]
     assert threaded_lists.size([first, second, third]) == 11 + 6 + 7
+
+
+def test_straight_line_by_hand() -> None:
+    fragments = straight_line.encode(np.array([[1, 0, -2], [2, 0, 1], [-1, 0, 0]], np.int8))
+    assert fragments == [
+        ((0, 1), (1, 1), (1, 1), (2, -1)),
+        (),
+        ((0, -1), (0, -1), (1, 1)),
+    ]
 
 
 def test_trits_by_hand() -> None:
