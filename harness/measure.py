@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Difference, HarnessError, Mismatch
+from harness.plans import PlanPolicy, choose_plan
 from harness.profile import profile
 from harness.record import DOES_NOT_FIT, FITS, REST, Record
 from harness.run import DEFAULT_LIMIT, Run, Runner
@@ -65,6 +66,7 @@ def measure(
     *,
     inputs: NDArray[Any] | None = None,
     encodings: Choices | None = None,
+    plan: PlanPolicy = PlanPolicy.AUTO,
     limit: int = DEFAULT_LIMIT,
     reference_accuracy: Callable[[Model], float] = lambda model: model.reference.accuracy(),
     progress: Callable[[int], None] | None = None,
@@ -72,8 +74,8 @@ def measure(
     """Measure a model, or the one of that name, on a target, or the one of that name.
 
     inputs: integers (n, *input shape) in place of the model's own; there is then no accuracy.
-    encodings: by layer's name. limit: cycles after which an inference is given up. progress: told
-    how many inputs have been run.
+    encodings: by layer's name; plan: how those of the other layers are chosen. limit: cycles after
+    which an inference is given up. progress: told how many inputs have been run.
     A program that does not fit is a measurement too, without cycles. Raises CompilerError,
     HarnessError or ModelError for what could not be compiled, run or loaded.
     """
@@ -85,7 +87,8 @@ def measure(
         raise HarnessError(f"{model.name}: there are no inputs to run")
     expected = reference.run(model.graph, x)
     try:
-        program = compile_graph(model.graph, target, encodings)
+        choices = choose_plan(model.graph, target, model.calibration, plan, fixed=encodings)
+        program = compile_graph(model.graph, target, choices)
     except DoesNotFit as misfit:
         records = _unfit(model, target, misfit)
         return Measurement(model, target, digest(x), records, None, None, misfit)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from numpy.typing import NDArray
 
+from harness.plans import PlanPolicy
 from kernels.choice import Choices
 from kernels.target import targets
 from models import Model, names
@@ -61,6 +62,14 @@ InputOption = Annotated[
 EncodingOption = Annotated[
     list[str] | None,
     typer.Option(metavar="LAYER=NAME", help="A layer's weight encoding; may be repeated."),
+]
+
+PlanOption = Annotated[
+    PlanPolicy,
+    typer.Option(
+        help="How encodings are chosen: by rank if that fits, else the fastest that does; the "
+        "fastest or the smallest as measured; or by rank alone."
+    ),
 ]
 
 JsonOption = Annotated[

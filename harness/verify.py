@@ -12,8 +12,8 @@ from harness.emulate import Emulated, emulate
 from harness.errors import Difference, HarnessError, Mismatch
 from harness.executor import executor_for
 from harness.explain import Fault, explain
+from harness.plans import compile_model
 from kernels import reference
-from kernels.compile import compile_graph
 from kernels.errors import DoesNotFit
 from kernels.image import Program
 from kernels.target import Target
@@ -78,7 +78,7 @@ def verify(
         raise HarnessError(f"{model.name}: there is nothing to compare")
     for target in targets:
         try:
-            program = compile_graph(model.graph, target)
+            program = compile_model(model, target)
         except DoesNotFit as error:
             misfit = error
             continue

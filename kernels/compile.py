@@ -27,21 +27,7 @@ def compile_graph(graph: Graph, target: Target, encodings: Choices | None = None
     encodings: choices by layer's name; layers not named get the first in rank that serves.
     Raises a CompilerError: GraphError, AccumulatorOverflow, Unsupported, DoesNotFit.
     """
-    draft = draft_graph(graph, target, encodings)
-    check_fit(target, draft.parts, draft.arena)
-    image = link(target, draft.pieces, draft.addresses)
-    return Program(
-        graph=graph,
-        lowered=draft.lowered,
-        target=target,
-        choices=draft.plan.choices,
-        image=image,
-        arena=draft.arena,
-        layer_sram=draft.layer_sram,
-        tensors=draft.locations,
-        forms={name: form.name for name, form in draft.plan.forms.items()},
-        source=source(target, draft.pieces, draft.addresses),
-    )
+    return link_draft(draft_graph(graph, target, encodings))
 
 
 def draft_graph(graph: Graph, target: Target, encodings: Choices | None = None) -> Draft:
@@ -53,6 +39,23 @@ def draft_graph(graph: Graph, target: Target, encodings: Choices | None = None) 
     buffers = lifetimes(lowered, emission)
     arena = plan_arena(buffers, target.arena_alignment)
     return Draft(graph, lowered, target, plan, emission, pieces, buffers, arena)
+
+
+def link_draft(draft: Draft) -> Program:
+    """The program of a draft; DoesNotFit where the target has no room for it."""
+    check_fit(draft.target, draft.parts, draft.arena)
+    return Program(
+        graph=draft.graph,
+        lowered=draft.lowered,
+        target=draft.target,
+        choices=draft.plan.choices,
+        image=link(draft.target, draft.pieces, draft.addresses),
+        arena=draft.arena,
+        layer_sram=draft.layer_sram,
+        tensors=draft.locations,
+        forms={name: form.name for name, form in draft.plan.forms.items()},
+        source=source(draft.target, draft.pieces, draft.addresses),
+    )
 
 
 def lower(graph: Graph) -> Graph:

@@ -53,6 +53,24 @@ def cheapest(
     return sorted(found.values(), key=lambda pick: (pick.cost, pick.size, pick.indices))[:count]
 
 
+def smallest(
+    groups: Sequence[Sequence[Item]], shared: Mapping[str, int] | None = None
+) -> Pick | None:
+    """The pick of the fewest bytes, the cheapest among equals; None if a group has no item."""
+    if not all(groups):
+        return None
+    sizes = shared or {}
+    found = []
+    for parts in _subsets(sorted(sizes)):
+        usable = [[item for item in group if item.shared <= frozenset(parts)] for group in groups]
+        if all(usable):
+            items = [min(group, key=lambda item: (item.size, item.cost)) for group in usable]
+            size = sum(item.size for item in items) + sum(sizes[part] for part in parts)
+            indices = tuple(g.index(item) for g, item in zip(groups, items, strict=True))
+            found.append(Pick(indices, size, sum(item.cost for item in items)))
+    return min(found, key=lambda pick: (pick.size, pick.cost))
+
+
 def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     return chain.from_iterable(combinations(names, n) for n in range(len(names) + 1))
 

@@ -51,6 +51,7 @@ class Model:
     labels: the right class of each of `inputs`, int64 (n,); None where there is none.
     evaluation: the labelled set that accuracy is of; may be far larger than `inputs`.
     notes: lines for below the table.
+    full_inputs: all of `inputs`, where some were left out.
     """
 
     name: str
@@ -61,6 +62,12 @@ class Model:
     evaluation: Evaluation
     reference: Reference
     notes: tuple[str, ...] = ()
+    full_inputs: NDArray[np.uint8] | None = None
+
+    @property
+    def calibration(self) -> NDArray[np.uint8]:
+        """The inputs by which plans are chosen, however few are run."""
+        return self.inputs if self.full_inputs is None else self.full_inputs
 
     @classmethod
     def of(
@@ -88,7 +95,7 @@ class Model:
 
     def shortened(self, count: int) -> Model:
         """The same model with only the first inputs to run, which then count for no accuracy."""
-        return replace(self, inputs=self.inputs[:count], labels=None)
+        return replace(self, inputs=self.inputs[:count], labels=None, full_inputs=self.calibration)
 
     def integer_accuracy(self) -> float:
         """The integer graph's accuracy on the evaluation, by the numpy reference."""

@@ -1,17 +1,27 @@
 """The summary of what the tests tried: cases by machine, collected from the tests' properties.
 
-Properties travel with the reports, so the table is the same under pytest-xdist.
+Properties travel with the reports, so the table is the same under pytest-xdist. Costs that tests
+measure are kept in a folder of their own.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from tempfile import TemporaryDirectory
 
 import pytest
 
 pytest_plugins = ["pytester"]  # can only be asked for here, at the top of the tests
 
 _OUTCOMES = ("passed", "failed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache() -> Iterator[None]:
+    with TemporaryDirectory(prefix="truecycle-cache-") as folder, pytest.MonkeyPatch.context() as p:
+        p.setenv("TRUECYCLE_CACHE", folder)
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -17,9 +17,11 @@ from harness.options import (
     EncodingOption,
     JsonOption,
     ModelArgument,
+    PlanOption,
     TargetsOption,
     parse_encodings,
 )
+from harness.plans import PlanPolicy
 from harness.result import Result, records_of, result_of
 from harness.run import DEFAULT_LIMIT
 from harness.storage import FOLDER, SavedRun
@@ -41,6 +43,7 @@ def command(
         int, typer.Option(min=1, help="Cycles after which an inference is given up.")
     ] = DEFAULT_LIMIT,
     encoding: EncodingOption = None,
+    plan: PlanOption = PlanPolicy.AUTO,
     json: JsonOption = None,
     csv: Annotated[Path | None, typer.Option(help=WRITERS["csv"].help)] = None,
     md: Annotated[Path | None, typer.Option(help=WRITERS["md"].help)] = None,
@@ -73,7 +76,7 @@ def command(
     chosen = [find_target(name) for name in target or targets()]
     loaded = load(model, data)
     loaded = loaded.shortened(inputs) if inputs else loaded
-    measurements = _measure(loaded, chosen, parse_encodings(encoding), limit)
+    measurements = _measure(loaded, chosen, parse_encodings(encoding), plan, limit)
     results = [result_of(one, f"{model}@{one.target.name}") for one in measurements]
     text = render_results(results, console_width(), view, color=is_terminal())
     show(text, json, {"records": [record.flat() for record in records_of(results)]})
@@ -100,7 +103,7 @@ def _saved(name: str | None, storage: Path, fail: str | None) -> SavedRun | None
 
 
 def _measure(
-    model: Model, chosen: list[Target], encodings: Choices, limit: int
+    model: Model, chosen: list[Target], encodings: Choices, plan: PlanPolicy, limit: int
 ) -> list[Measurement]:
     accuracy = cache(model.reference.accuracy)  # it imports torch, and serves every target
     measurements = []
@@ -110,6 +113,7 @@ def _measure(
                 model,
                 target,
                 encodings=encodings,
+                plan=plan,
                 limit=limit,
                 reference_accuracy=lambda _: accuracy(),
                 progress=progress,

@@ -13,13 +13,14 @@ from harness.options import (
     EncodingOption,
     JsonOption,
     ModelArgument,
+    PlanOption,
     TargetOption,
     parse_encodings,
 )
+from harness.plans import PlanPolicy, compile_model
 from harness.store import check_writable
 from harness.table import Heading, Table
 from harness.terminal import as_text, show
-from kernels.compile import compile_graph
 from kernels.image import Program
 from kernels.target import find_target
 from models import load
@@ -39,6 +40,7 @@ def command(
     ] = None,
     data: DataOption = None,
     encoding: EncodingOption = None,
+    plan: PlanOption = PlanPolicy.AUTO,
     json: JsonOption = None,
 ) -> None:
     """Compile a model for a target: the memory that it takes, and files to flash, load or read.
@@ -50,7 +52,7 @@ def command(
         if path.suffix not in IMAGE_FILES:
             raise typer.BadParameter(f"{path} ends in none of {', '.join(IMAGE_FILES)}")
     loaded = load(model, data)
-    program = compile_graph(loaded.graph, find_target(target), parse_encodings(encoding))
+    program = compile_model(loaded, find_target(target), plan, parse_encodings(encoding))
     for path in out or ():
         write_image(program, path)
     content = {

@@ -17,17 +17,18 @@ from harness.options import (
     InputOption,
     JsonOption,
     ModelArgument,
+    PlanOption,
     TargetOption,
     chosen_input,
     parse_encodings,
 )
+from harness.plans import PlanPolicy, compile_model
 from harness.profile import ProfiledRun, profile
 from harness.profile_files import PROFILE_FILES
 from harness.run import Runner
 from harness.store import check_writable
 from harness.table import Heading, Table
 from harness.terminal import as_text, counted, show
-from kernels.compile import compile_graph
 from kernels.target import find_target
 from models import load
 
@@ -39,6 +40,7 @@ def command(
     sample: InputOption = 0,
     layer: Annotated[str | None, typer.Option(help="Show only this layer's code.")] = None,
     encoding: EncodingOption = None,
+    plan: PlanOption = PlanPolicy.AUTO,
     blocks: Annotated[
         int | None,
         typer.Option(min=0, help="List the N costliest blocks. Default: all of a layer, or none."),
@@ -57,7 +59,8 @@ def command(
         check_writable(wanted)
     loaded = load(model, data)
     x = chosen_input(loaded, sample)
-    runner = Runner(compile_graph(loaded.graph, find_target(target), parse_encodings(encoding)))
+    program = compile_model(loaded, find_target(target), plan, parse_encodings(encoding))
+    runner = Runner(program)
     result = profile(runner, x)
     if layer is not None and layer not in result.layers:
         raise typer.BadParameter(f"{model} has no layer {layer!r}: {', '.join(result.layers)}")

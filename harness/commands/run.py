@@ -17,16 +17,17 @@ from harness.options import (
     InputOption,
     JsonOption,
     ModelArgument,
+    PlanOption,
     TargetOption,
     chosen_input,
     parse_encodings,
 )
+from harness.plans import PlanPolicy, compile_model
 from harness.record import REST
 from harness.run import Run, Runner
 from harness.table import Heading, Table
 from harness.terminal import as_text, show
 from kernels import reference
-from kernels.compile import compile_graph
 from kernels.image import Program
 from kernels.target import find_target
 from models import Model, load
@@ -42,6 +43,7 @@ def command(
         typer.Option(help="Run this input instead: integers as text, or an array as .npy."),
     ] = None,
     encoding: EncodingOption = None,
+    plan: PlanOption = PlanPolicy.AUTO,
     json: JsonOption = None,
 ) -> None:
     """Run one input: its outputs, beside the reference's, and the cycles of each layer.
@@ -50,7 +52,7 @@ def command(
     """
     loaded = load(model, data)
     x = read_input(file, loaded.graph.input.shape) if file else chosen_input(loaded, sample)
-    program = compile_graph(loaded.graph, find_target(target), parse_encodings(encoding))
+    program = compile_model(loaded, find_target(target), plan, parse_encodings(encoding))
     run = Runner(program).infer(x)
     exact = first_difference(loaded.graph, reference.run(loaded.graph, x[np.newaxis]), [run])
     show(_text(program, run, exact is None), json, _content(loaded, program, run, exact is None))

@@ -55,6 +55,7 @@ class Cycles:
                 target,
                 inputs=inputs,
                 encodings=encodings,
+                plan=self._session.plan,
                 limit=self._session.limit,
                 reference_accuracy=self._session.reference_accuracy,
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.plans import PlanPolicy
 from harness.run import DEFAULT_LIMIT
 from harness.storage import FOLDER
 from harness.writers import WRITERS
@@ -43,6 +44,15 @@ def _add_selection(group: pytest.OptionGroup) -> None:
         type=_positive,
         metavar="N",
         help="run only the first N inputs of each model (default: all)",
+    )
+    group.addoption(
+        "--cycles-plan",
+        type=PlanPolicy,
+        choices=list(PlanPolicy),
+        default=PlanPolicy.AUTO,
+        metavar="|".join(PlanPolicy),
+        help="how encodings are chosen: by rank if that fits, else the fastest that does; the "
+        "fastest or the smallest as measured; or by rank alone (default: %(default)s)",
     )
     group.addoption(
         "--cycles-limit",

@@ -9,6 +9,7 @@ import pytest
 from harness.columns import View
 from harness.compare import Limit, parse_limits
 from harness.errors import KNOWN_ERRORS, HarnessError
+from harness.plans import PlanPolicy
 from harness.pytest_plugin.gather import Gatherer
 from harness.storage import FOLDER, SavedRun
 from harness.store import check_writable
@@ -29,6 +30,7 @@ class CyclesSession:
         self.targets: list[str] = config.getoption("cycles_target")
         self.models: list[str] = config.getoption("cycles_model")
         self.n_inputs: int | None = config.getoption("cycles_inputs")
+        self.plan: PlanPolicy = config.getoption("cycles_plan")
         self.limit: int = config.getoption("cycles_limit")
         self.view = View(
             columns=config.getoption("cycles_columns"),

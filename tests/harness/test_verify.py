@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from tiny_model import CLASSES, CRAMPED_FLASH, INPUTS, tiny_model
 
-from harness import verify as module
 from harness.cli import main
 from harness.errors import HarnessError, Mismatch
 from harness.run import Run, Runner
 from harness.verify import verify
+from kernels.compile import compile_graph
 from kernels.errors import DoesNotFit
-from kernels.target import find_target
+from kernels.target import Target, find_target
 from models import Evaluation, Model, load
 
 UNO, MEGA, CPM = map(find_target, ("uno", "mega", "cpm"))
@@ -28,11 +28,11 @@ def model() -> Model:
 
 
 @pytest.mark.parametrize("target", [UNO, CPM])
-def test_every_example_is_run(model: Model, target: module.Target) -> None:
+def test_every_example_is_run(model: Model, target: Target) -> None:
     alone = verify(model, [target])
     assert alone.examples == 200
     assert alone.difference is None
-    runner = Runner(module.compile_graph(model.graph, target))
+    runner = Runner(compile_graph(model.graph, target))
     assert alone.cycles == sum(runner.infer(x).cycles for x in model.evaluation.inputs)
     assert verify(model, [target], examples=70).examples == 70
     alone.check()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.knapsack import Item, cheapest
+from kernels.knapsack import Item, cheapest, smallest
 
 SHARED = {"squares": 5, "popcount": 3}
 ITEMS = st.builds(
@@ -39,6 +39,14 @@ def test_the_best_picks_are_found(groups: list[list[Item]], capacity: int, count
         size = sum(item.size for item in items) + sum(SHARED[part] for part in parts)
         assert (pick.size, pick.cost) == (size, sum(item.cost for item in items))
         assert size <= capacity
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(groups=GROUPS)
+def test_the_smallest_pick_is_found(groups: list[list[Item]]) -> None:
+    found = smallest(groups, SHARED)
+    sizes = [size for _, size in everything(groups, 1000)]
+    assert (None if found is None else found.size) == min(sizes, default=None)
 
 
 @pytest.mark.parametrize(

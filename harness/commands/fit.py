@@ -1,0 +1,60 @@
+"""truecycle fit: whether a model fits, and the best plan within what there is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.fit import fit
+from harness.fit_report import content, headline, tables
+from harness.limits import limits_of
+from harness.options import (
+    DataOption,
+    EncodingOption,
+    JsonOption,
+    ModelArgument,
+    TargetOption,
+    parse_encodings,
+)
+from harness.search import Objective
+from harness.store import check_writable
+from harness.terminal import as_text, show
+from kernels.target import find_target
+from models import load
+
+
+def command(
+    model: ModelArgument,
+    target: TargetOption,
+    data: DataOption = None,
+    flash: Annotated[
+        int | None, typer.Option(help="Bytes of flash to use. Default: all of the target's.")
+    ] = None,
+    sram: Annotated[
+        int | None, typer.Option(help="Bytes of SRAM, stack included. Default: all.")
+    ] = None,
+    objective: Annotated[
+        Objective, typer.Option(help="What the plan keeps small, over the calibration inputs.")
+    ] = Objective.MEAN,
+    encoding: EncodingOption = None,
+    candidates: Annotated[
+        bool, typer.Option("--candidates", help="Show every candidate of every layer.")
+    ] = False,
+    json: JsonOption = None,
+) -> None:
+    """Find the best plan that fits: measure each layer's encodings, combine them, run the best.
+
+    Where none fits, say what is missing and which targets would do. Exits with 1 then.
+    """
+    if json:
+        check_writable(json)
+    chosen = find_target(target)
+    limits = limits_of(chosen, flash, sram)
+    found = fit(
+        load(model, data), chosen, limits, objective=objective, fixed=parse_encodings(encoding)
+    )
+    shown = [as_text(table) for table in tables(found, candidates=candidates)]
+    show("\n".join([headline(found), *shown]), json, content(found))
+    if not found.fits:
+        raise typer.Exit(1)

@@ -1,0 +1,151 @@
+"""What a layer, or a whole program, costs on a target: compiled and run, or remembered.
+
+A layer is compiled alone, with the bounds proven for its input, and run on the activations that
+calibration inputs give there. Every output is compared with the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.cache import Cache
+from harness.errors import HarnessError
+from harness.fingerprint import fingerprint, sources
+from harness.run import DEFAULT_LIMIT, Runner
+from kernels import reference
+from kernels.choice import Choice
+from kernels.compile import draft_graph, link_draft
+from kernels.errors import DoesNotFit, Unsupported
+from kernels.ir import Graph, Node, Range
+from kernels.ops.matrix_product import MatrixProduct
+from kernels.target import Target
+
+ENOUGH_CYCLES = 20_000_000  # in all; after that, no more inputs are run
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Bytes and cycles. flash: of the layer alone, or of the whole image.
+
+    shared: of constants that other layers may use as well, by symbol. needed: of each memory of the
+    target, by the whole image that was measured. sram: arena and measured stack peak. cycles: of
+    each input that was run.
+    """
+
+    flash: int
+    shared: Mapping[str, int]
+    needed: tuple[int, ...]
+    sram: int
+    cycles: tuple[int, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean cycles."""
+        return float(np.mean(self.cycles))
+
+    @property
+    def p95(self) -> float:
+        """The smallest count that 95 % of the inputs do not exceed."""
+        return float(np.percentile(self.cycles, 95, method="inverted_cdf"))
+
+    @property
+    def max(self) -> float:
+        """The most cycles seen."""
+        return float(max(self.cycles))
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why something cannot be had. excess: bytes too many, 0 where that is not the reason."""
+
+    problem: str
+    excess: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Workload:
+    """A graph, and calibration inputs for it, integers (n, *input shape)."""
+
+    graph: Graph
+    inputs: NDArray[Any]
+
+
+def layer_workload(
+    lowered: Graph, layer: MatrixProduct, x: Range, values: reference.Values
+) -> Workload:
+    """One layer alone. x: proven bounds of its input. values: of every tensor, by the reference."""
+    source = replace(layer.input, bounds=x)
+    node = cast("Node", replace(layer, input=source))
+    graph = Graph(lowered.name, source, (node,), (layer.output.name,))
+    return Workload(graph, values[layer.input.name])
+
+
+def layer_cost(work: Workload, choice: Choice, target: Target, cache: Cache) -> Cost | Refused:
+    """What the layer of a workload costs with a choice; or why it cannot be had."""
+    (layer,) = work.graph.nodes
+    return _cost(work, {layer.name: choice}, target, cache, layer.name)
+
+
+def program_cost(
+    work: Workload, choices: Mapping[str, Choice], target: Target, cache: Cache
+) -> Cost | Refused:
+    """What a whole graph costs with choices by layer; or why it cannot be had."""
+    return _cost(work, choices, target, cache, None)
+
+
+def _cost(
+    work: Workload, choices: Mapping[str, Choice], target: Target, cache: Cache, layer: str | None
+) -> Cost | Refused:
+    key = fingerprint(
+        sources(), work.graph, work.inputs, target, sorted(choices.items()), layer or ""
+    )
+    return cache.get(key, lambda: _measure(work, choices, target, layer), _read)
+
+
+def _measure(
+    work: Workload, choices: Mapping[str, Choice], target: Target, layer: str | None
+) -> Any:
+    """A cost, or a refusal, as JSON."""
+    try:
+        draft = draft_graph(work.graph, target, choices)
+        program = link_draft(draft)
+    except DoesNotFit as misfit:
+        excess = max(budget.excess for budget in misfit.budgets)
+        return {"problem": str(misfit), "excess": excess}
+    except Unsupported as error:
+        return {"problem": str(error), "excess": 0}
+    runner = Runner(program, limit=DEFAULT_LIMIT)
+    want = reference.run(work.graph, work.inputs)
+    cycles, peak = [], 0
+    for sample, x in enumerate(work.inputs):
+        run = runner.infer(x)
+        for name, got in run.outputs.items():
+            if not np.array_equal(got, want[name][sample]):
+                raise HarnessError(f"{work.graph.name} on {target.name}: {name} is not exact")
+        cycles.append(run.layer_cycles[layer] if layer else run.cycles)
+        peak = max(peak, run.stack_peak)
+        if sum(cycles) > ENOUGH_CYCLES:
+            break
+    return {
+        "flash": draft.size_of(layer) if layer else program.flash,
+        "shared": draft.shared,
+        "needed": [budget.needed for budget in draft.budgets],
+        "sram": program.arena.size + peak,
+        "cycles": cycles,
+    }
+
+
+def _read(value: Any) -> Cost | Refused:
+    if "problem" in value:
+        return Refused(str(value["problem"]), int(value["excess"]))
+    cycles = tuple(int(count) for count in value["cycles"])
+    if not cycles or min(cycles) < 1:
+        raise ValueError("no cycles")
+    shared = {str(symbol): int(size) for symbol, size in value["shared"].items()}
+    needed = tuple(int(size) for size in value["needed"])
+    return Cost(int(value["flash"]), shared, needed, int(value["sram"]), cycles)

@@ -1,0 +1,72 @@
+"""Which plan a program is compiled with: by rank where that fits, else by measurement."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from numpy.typing import NDArray
+
+from harness.cache import Cache
+from harness.limits import Limits, limits_of
+from harness.search import NoPlanFits, Objective, search
+from kernels.choice import Choices
+from kernels.compile import compile_graph, draft_graph
+from kernels.errors import DoesNotFit
+from kernels.image import Program
+from kernels.ir import Graph
+from kernels.target import Target
+from models import Model
+
+
+class PlanPolicy(StrEnum):
+    """rank: each layer's first encoding in rank, whether or not that fits; nothing is measured.
+
+    fastest: the least mean cycles, measured over calibration inputs, of the plans that fit.
+    smallest: the least flash. auto: by rank where that fits, else the fastest that does.
+    """
+
+    AUTO = "auto"
+    FASTEST = "fastest"
+    SMALLEST = "smallest"
+    RANK = "rank"
+
+
+def choose_plan(
+    graph: Graph,
+    target: Target,
+    inputs: NDArray[Any],
+    policy: PlanPolicy = PlanPolicy.AUTO,
+    *,
+    fixed: Choices | None = None,
+    limits: Limits | None = None,
+    cache: Cache | None = None,
+) -> Choices:
+    """Choices by layer, `fixed` ones as they are.
+
+    inputs: calibration inputs. Raises DoesNotFit where no plan fits, and CompilerError.
+    """
+    within = limits or limits_of(target)
+    if policy in (PlanPolicy.RANK, PlanPolicy.AUTO):
+        draft = draft_graph(graph, target, fixed)
+        needed = [budget.needed for budget in draft.budgets]
+        if policy is PlanPolicy.RANK or within.excess(needed) <= 0:
+            return draft.plan.choices
+    objective = Objective.FLASH if policy is PlanPolicy.SMALLEST else Objective.MEAN
+    try:
+        return search(
+            graph, target, inputs, within, objective=objective, fixed=fixed, cache=cache
+        ).plan
+    except NoPlanFits as misfit:
+        raise DoesNotFit(target.name, misfit.budgets) from None
+
+
+def compile_model(
+    model: Model,
+    target: Target,
+    policy: PlanPolicy = PlanPolicy.AUTO,
+    fixed: Choices | None = None,
+) -> Program:
+    """Compile a model with the plan that a policy chooses; CompilerError where that fails."""
+    choices = choose_plan(model.graph, target, model.calibration, policy, fixed=fixed)
+    return compile_graph(model.graph, target, choices)

@@ -1,0 +1,95 @@
+"""truecycle fit: verdicts, reports, and what is proposed where nothing fits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_runs import Cli
+from tiny_model import tiny_model
+
+from harness.cache import Cache
+from harness.fit import fit
+from harness.fit_report import content, headline, tables
+from harness.limits import limits_of
+from kernels.compile import compile_graph
+from kernels.target import find_target
+
+UNO = find_target("uno")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def test_a_model_that_fits(store: Cache) -> None:
+    model = tiny_model()
+    found = fit(model, UNO, limits_of(UNO), cache=store)
+    assert found.found is not None
+    program = compile_graph(model.graph, UNO, found.found.plan)
+    (flash, sram) = found.budgets
+    assert (flash.needed, flash.available) == (program.flash, 32256)
+    assert sram.needed == program.arena.size + 16
+    text = headline(found)
+    assert text.startswith("tiny on uno: fits\n")
+    assert f"flash: {program.flash:,} of 32,256 bytes ({32256 - program.flash:,} left)" in text
+    assert [table.title for table in tables(found, candidates=False)] == [
+        "bytes by part",
+        "plans that were run whole; < is taken",
+    ]
+    (parts, *_) = tables(found, candidates=True)
+    sizes = {row[0]: int(row[2].replace(",", "")) for row in parts.rows}
+    assert sum(sizes.values()) == program.flash + program.arena.size + 16
+    document = json.loads(json.dumps(content(found)))
+    assert document["verdict"] == "fits"
+    assert sum(part["bytes"] for part in document["memories"][0]["parts"]) == program.flash
+    taken = [plan for plan in document["plans"] if plan["taken"]]
+    assert [plan["plan"] for plan in taken] == [document["plan"]]
+    assert {one["layer"] for one in document["candidates"]} == {"fc"}
+
+
+def test_where_nothing_fits_the_lack_and_other_targets_are_told(store: Cache) -> None:
+    found = fit(tiny_model(), UNO, limits_of(UNO, 50), cache=store)
+    assert not found.fits
+    assert "does not fit" in headline(found)
+    assert "too many)" in headline(found)
+    names = [one.target.name for one in found.elsewhere]
+    assert "uno" not in names
+    assert {"mega", "cpm", "attiny85"} <= set(names)
+    times = [one.target.milliseconds(one.found.cost.mean) for one in found.elsewhere]
+    assert times == sorted(times)
+    document = content(found)
+    assert (document["verdict"], document["cycles"]) == ("does not fit", None)
+    assert [one["target"] for one in document["elsewhere"]] == names
+
+
+def test_the_command(cli: Cli, tmp_path: Path) -> None:
+    fits = ("fit", "tiny", "--target", "uno")
+    assert "candidates, each layer alone" in cli(*fits, "--candidates").out
+    file = tmp_path / "fit.json"
+    done = cli(*fits, "--flash", "100", "--json", str(file))
+    assert done.code == 1
+    assert "other targets that have room" in done.out
+    assert json.loads(file.read_text())["verdict"] == "does not fit"
+    done = cli(*fits, "--encoding", "fc=dense8", "--objective", "flash", "--json", "-")
+    assert json.loads(done.out)["plan"]["fc"]["encoding"] == "dense8"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--flash", "99999"), "uno has 32,256 bytes of flash, not 99,999"),
+        (("--encoding", "nothing=dense8"), "tiny has no layer 'nothing' with weights"),
+    ],
+)
+def test_mistakes_are_one_line(cli: Cli, options: tuple[str, ...], problem: str) -> None:
+    done = cli("fit", "tiny", "--target", "uno", *options)
+    assert (done.code, done.err) == (1, f"truecycle: {problem}\n")
+
+
+@pytest.mark.parametrize("plan", ["auto", "fastest", "smallest", "rank"])
+def test_every_command_takes_a_plan(cli: Cli, plan: str) -> None:
+    options = ("tiny", "--target", "uno", "--plan", plan)
+    assert [cli(name, *options).code for name in ("bench", "profile", "compile")] == [0, 0, 0]
