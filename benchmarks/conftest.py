@@ -40,6 +40,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="hostile images per device (default: %(default)s; 10000 take a minute)",
     )
     parser.addoption(
+        "--random-programs",
+        type=int,
+        default=100,
+        metavar="N",
+        help="random programs per instruction set (default: %(default)s; 2000 take some minutes)",
+    )
+    parser.addoption(
+        "--random-seed", type=int, default=0, metavar="N", help="of the random programs"
+    )
+    parser.addoption(
         "--whole-split",
         action="store_true",
         help="compare emulator and reference on every validation example (minutes), not on a few",
@@ -95,6 +105,13 @@ def tinychat_folder(request: pytest.FixtureRequest) -> Path:
 def hostile_images(request: pytest.FixtureRequest) -> int:
     images: int = request.config.getoption("--hostile-images")
     return images
+
+
+@pytest.fixture
+def random_programs(request: pytest.FixtureRequest) -> tuple[int, int]:
+    """How many, and their seed."""
+    option = request.config.getoption
+    return option("--random-programs"), option("--random-seed")
 
 
 @pytest.fixture

@@ -47,8 +47,12 @@ class Draft:
 
     @property
     def shared(self) -> dict[str, int]:
-        """Bytes of the constants that several layers use, by symbol, without alignment."""
-        return {symbol: shared.text.size for symbol, shared in self.emission.shared.items()}
+        """Bytes of constants and code that several layers use, by symbol, without alignment."""
+        return {
+            symbol: shared.text.size
+            for symbol, shared in self.emission.shared.items()
+            if shared.layer is None
+        }
 
     @property
     def addresses(self) -> dict[str, int]:
