@@ -1,0 +1,67 @@
+"""tinychat, unmodified, in an Arduino UNO beside its boot loader: bytes, exactness, time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+from adversarial import adversarial
+
+from harness.cache import Cache
+from harness.limits import limits_of
+from harness.pytest_plugin import Cycles, LoadModel
+from harness.run import Runner
+from harness.search import search
+from kernels import reference
+from kernels.compile import compile_graph
+from kernels.target import find_target
+from models.tinychat import load_tinychat
+
+FLASH, SRAM = 32_256, 2_048
+QUERIES, STEPS, ADVERSARIAL = 500, 1_800, 200
+
+
+def test_tinychat_fits_an_uno(cycles: Cycles, load_model: LoadModel, tinychat_folder: Path) -> None:
+    """Logits equal the reference's on free-running steps and on adversarial inputs."""
+    model, target = load_model("tinychat"), find_target("uno")
+    found = search(model.graph, target, model.calibration, limits_of(target))
+    program = compile_graph(model.graph, target, found.plan)
+    runner = Runner(program)
+    steps = load_tinychat(tinychat_folder).free_running(QUERIES)[:STEPS].astype(np.int64)
+    inputs = np.concatenate([steps, adversarial(model, ADVERSARIAL)])
+    want = reference.run(model.graph, inputs)
+    peak, most, total = 0, 0, 0
+    for number, x in enumerate(inputs):
+        run = runner.infer(x)
+        for name in model.graph.outputs:
+            assert np.array_equal(run.outputs[name], want[name][number]), (number, name)
+        peak, most = max(peak, run.stack_peak), max(most, run.cycles)
+        total += run.cycles if number < STEPS else 0
+    sram = program.arena.size + peak
+    plan = ", ".join(f"{layer} {choice}" for layer, choice in program.choices.items())
+    largest = max(int(values.max()) for name, values in want.items() if name != "counts")
+    cycles.note(
+        f"tinychat on uno: {program.flash:,} of {FLASH:,} bytes of flash, {sram:,} of {SRAM:,} of "
+        f"SRAM with a stack of {peak}; {len(inputs):,} inputs exact, activations up to {largest}; "
+        f"mean {total / STEPS:,.0f} cycles a step, at most {most:,}\n  {plan}"
+    )
+    assert len(steps) == STEPS
+    assert largest > 255
+    assert program.flash <= FLASH
+    assert sram <= SRAM
+
+
+def test_compile_time(cycles: Cycles, load_model: LoadModel, tmp_path: Path) -> None:
+    """Cold and warm searches with the compilation that follows; the figures are noted."""
+    model, target = load_model("tinychat"), find_target("uno")
+    seconds, plans = [], []
+    for _ in range(2):
+        start = time.perf_counter()
+        cache = Cache(tmp_path / "cache")
+        found = search(model.graph, target, model.calibration, limits_of(target), cache=cache)
+        plans.append(compile_graph(model.graph, target, found.plan).image.data)
+        seconds.append(time.perf_counter() - start)
+    cycles.note(f"tinychat for uno: searched cold in {seconds[0]:.1f} s, warm {seconds[1]:.2f} s")
+    assert plans[0] == plans[1]
+    assert (cache.misses, cache.hits > 0) == (0, True)
