@@ -22,6 +22,7 @@ from kernels.errors import Unsupported
 from kernels.ir import Tensor
 from kernels.ops.window import Image, Window
 
+_REACH = 3800  # bytes of a body that RJMP spans, with some to spare for the loops
 MOST = 256  # columns of positions and channels: their counters have one byte
 
 
@@ -94,9 +95,18 @@ class Walk:
             out.emit(
                 f"lds   r{low}, {self.state} + {at}\nlds   r{low + 1}, {self.state} + {at + 1}"
             )
+        before = out.size
         body()
+        self._check_reach(out.size - before)
         self._next_column(label, columns)
         self._next_row(label, rows)
+
+    def _check_reach(self, body: int) -> None:
+        if "JMP" not in self.job.target.features and body > _REACH:
+            raise Unsupported(
+                f"{self.job.node.name}: a loop of {body:,} bytes is beyond the reach of RJMP on "
+                f"{self.job.target.name}; use an encoding with less code"
+            )
 
     def _start(self, rows: int, first: int) -> None:
         job, out = self.job, self.job.code

@@ -15,6 +15,7 @@ from kernels.blocks import blocks
 from kernels.dtypes import BIT, BYTES, DTYPES, INT8, UINT8, DType
 from kernels.encodings import (
     bitmap,
+    code,
     dense8,
     encodings,
     find_encoding,
@@ -63,6 +64,7 @@ def _threaded_lists(weights: Weights) -> Weights:
 # Encodings differ in what they store beside the data, hence in how decoding is called.
 ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[int]]] = {
     bitmap.NAME: (bitmap, lambda w: bitmap.decode(bitmap.encode(w)), (-1, 0, 1)),
+    code.NAME: (code, _by_outputs(code), range(-128, 128)),
     dense8.NAME: (dense8, _by_outputs(dense8), range(-128, 128)),
     group_sums.NAME: (group_sums, _group_sums, (-1, 1)),
     index_lists.NAME: (
@@ -178,7 +180,7 @@ def test_size_of_a_bitmap() -> None:
 
 def test_an_unknown_encoding_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        Unsupported, match="unknown encoding 'csr'; known encodings: bitmap, dense8, gr"
+        Unsupported, match="unknown encoding 'csr'; known encodings: bitmap, code, dense8"
     ):
         find_encoding("csr")
 

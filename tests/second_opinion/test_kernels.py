@@ -4,7 +4,7 @@ Encodings, targets and kernels are those of the registries; what is new there is
 `test_every_kernel_is_covered` fails.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 
 import numpy as np
@@ -18,9 +18,10 @@ from kernels.dtypes import DTYPES, DType
 from kernels.encodings import encodings
 from kernels.image import Program
 from kernels.ir import Graph, Range, Tensor
+from kernels.ops.conv2d import Conv2d
 from kernels.ops.linear import Linear
 from kernels.quant import Requantization, Rounding
-from kernels.target import find_target, targets
+from kernels.target import Target, find_target, targets
 
 GRAPHS = 6  # of each combination
 BIAS = np.zeros(240, np.int32)
@@ -31,8 +32,18 @@ COMBINATIONS = [
     for dtype, kind in DTYPES.items()
     if takes(target, encoding, kind)
 ]
+CODE = "code"  # has kernels for convolutions alone
+
+
+def _of_conv2d(target: Target) -> Collection[str | None]:
+    return emit.kernels_for(target.isa, Conv2d)
+
+
 NETWORKS = 3  # of each target, encoding and number of axes
-COMBINED = sorted({(target, encoding) for target, encoding, _ in COMBINATIONS})
+COMBINED = sorted(
+    {(target, encoding) for target, encoding, _ in COMBINATIONS}
+    | {(target.name, CODE) for target in targets().values() if CODE in _of_conv2d(target)}
+)
 
 
 @cache
