@@ -90,7 +90,7 @@ class _Requantizer:
         self._round_and_shift()
         self._narrow_to_plan()
         self._add(plan.how.zero_point)
-        self._saturate()
+        self.saturate()
         if relu:
             self.out.emit(f"{self.prefix}_done:")
 
@@ -239,7 +239,7 @@ class _Requantizer:
         if self.size == 3:
             self.out.emit(f"adc a,{constant >> 16 & 0xFF}")
 
-    def _saturate(self) -> None:
+    def saturate(self) -> None:
         how = self.plan.how
         if self.size == 3:
             self._saturate_to_16_bits()
@@ -299,3 +299,10 @@ class _Requantizer:
             inc hl
         {name}:
         """)
+
+
+def saturate(out: Assembly, prefix: str, plan: RequantPlan) -> None:
+    """Write the saturation of a 16-bit value in HL, which stays there. Clobbers AF, DE."""
+    end = _Requantizer(out, prefix, plan)
+    end.size, end.value = 2, plan.shifted
+    end.saturate()

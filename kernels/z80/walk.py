@@ -26,7 +26,10 @@ MOST = 256  # columns of positions, channels and rows of a window: their counter
 
 @dataclass(frozen=True)
 class Walk:
-    """A layer's window, its input and output, and the value of pixels in the padding."""
+    """A layer's window, its input and output, and the value of pixels in the padding.
+
+    page: whether a band that fits one page shall lie in one.
+    """
 
     job: Job
     window: Window
@@ -35,6 +38,7 @@ class Walk:
     output: Tensor
     fill: int
     prefix: str
+    page: bool = False
 
     def __post_init__(self) -> None:
         columns = self.window.positions(self.image)[1]
@@ -69,17 +73,30 @@ class Walk:
     @cached_property
     def band(self) -> str:
         """Symbol of the band's first byte."""
-        return self.job.scratch(f"{self.prefix}band", self.window.size[0] * self.pitch)
+        align = 256 if self.paged else 1
+        return self.job.scratch(f"{self.prefix}band", self.window.size[0] * self.pitch, align)
+
+    @property
+    def paged(self) -> bool:
+        """Whether windows are read from within one page."""
+        return self.page and self.padded and self.window.size[0] * self.pitch <= 256
 
     @cached_property
     def state(self) -> str:
         """Symbol of: source row, window, output, rows (two bytes each), columns (one)."""
         return self.job.scratch(f"{self.prefix}walk", 9)
 
-    def write(self, body: Callable[[], None], *, first: int = 0) -> None:
+    def write(
+        self,
+        body: Callable[[], None],
+        *,
+        first: int = 0,
+        each_row: Callable[[], None] = lambda: None,
+    ) -> None:
         """Write the loops. The body finds the window's first byte at HL and its output's at DE.
 
         It may use every register. first: byte of each output pixel that the body writes first.
+        each_row: writes what is done before each row of positions; it finds the first window at HL.
         """
         rows, columns = self.window.positions(self.image)
         label, out = self.job.label(self.prefix), self.job.code
@@ -92,6 +109,9 @@ class Walk:
             ld ({self.state}+2),hl
             ld a,{columns & 0xFF}
             ld ({self.state}+8),a
+        """)
+        each_row()
+        out.emit(f"""
         {label}column:
             ld hl,({self.state}+2)
             ld de,({self.state}+4)

@@ -46,7 +46,7 @@ def random_network_program(
         products = [node for node in graph.nodes if isinstance(node, MatrixProduct)]
         served = [n.name for n in products if encoding in kernels_for(target.isa, type(n))]
         try:
-            program = compile_graph(graph, target, dict.fromkeys(served, encoding))
+            program = _compile(graph, target, encoding, served)
         except (Unsupported, DoesNotFit, AccumulatorOverflow) as refusal:
             refusals.append(str(refusal))
             continue
@@ -54,6 +54,19 @@ def random_network_program(
             return program
         refusals.append(f"{program.flash} bytes")
     raise AssertionError("every network was refused: " + "; ".join(refusals[-3:]))
+
+
+def _compile(graph: Graph, target: Target, encoding: str, layers: list[str]) -> Program:
+    """With that encoding for all of these layers that its kernels do not refuse."""
+    try:
+        return compile_graph(graph, target, dict.fromkeys(layers, encoding))
+    except Unsupported as refusal:
+        served = [
+            name for name in layers if not str(refusal).startswith(f"{name}: weights as code")
+        ]
+        if len(served) in {0, len(layers)}:
+            raise
+        return _compile(graph, target, encoding, served)
 
 
 def random_network(encoding: str, axes: int, rng: np.random.Generator) -> Graph:
