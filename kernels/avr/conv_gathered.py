@@ -2,7 +2,7 @@
 
 Registers: what the Linear kernel uses, and what `Walk` does. Stack: the Linear kernel's. Cycles of
 a position: those of the Linear kernel, of `Walk`, and 4 to 5 for each byte gathered and copied out.
-Groups are walked one after the other.
+Groups are walked one after the other; depthwise layers have a loop of their own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from kernels.avr.blocks import copy, step
+from kernels.avr.depthwise import serves, write_depthwise
 from kernels.avr.memory import point
 from kernels.avr.walk import Walk
 from kernels.emit import Job, emitter_like, tensor_symbol
@@ -23,9 +24,12 @@ from kernels.ops.linear import Linear
 @emitter_like("avr", Conv1d, Linear)
 @emitter_like("avr", Conv2d, Linear)
 def emit(job: Job) -> None:
-    """Write the layer, group by group."""
+    """Write the layer, group by group, or see `kernels.avr.depthwise`."""
     layer = job.node
     assert isinstance(layer, Convolution)
+    if serves(job):
+        write_depthwise(job)
+        return
     for group in groups(layer):
         if group.number == 0:
             ask_for_tensors(job, group)

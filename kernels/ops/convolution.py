@@ -31,6 +31,11 @@ class Convolution(MatrixProduct):
         raise NotImplementedError
 
     @property
+    def depthwise(self) -> bool:
+        """Whether each channel of the output sees the one of the input at its place alone."""
+        return self.groups == self.image[2] == len(self.weights)
+
+    @property
     def image(self) -> Image:
         """Height, width and channels of the input."""
         return as_image(self.input.shape)

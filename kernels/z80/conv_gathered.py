@@ -2,7 +2,8 @@
 
 Registers: what the Linear kernel uses, and what `Walk` does. Stack: the Linear kernel's, at least
 two bytes. T-states of a position: those of the Linear kernel, of `Walk`, and 16 to 17 for each byte
-gathered and copied out. Groups are walked one after the other.
+gathered and copied out. Groups are walked one after the other; depthwise layers have a loop of
+their own.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from kernels.ops.conv2d import Conv2d
 from kernels.ops.convolution import Convolution
 from kernels.ops.linear import Linear
 from kernels.z80.blocks import copy, step
+from kernels.z80.depthwise import serves, write_depthwise
 from kernels.z80.walk import Walk
 
 
 @emitter_like("z80", Conv1d, Linear)
 @emitter_like("z80", Conv2d, Linear)
 def emit(job: Job) -> None:
-    """Write the layer, group by group."""
+    """Write the layer, group by group, or see `kernels.z80.depthwise`."""
     layer = job.node
     assert isinstance(layer, Convolution)
+    if serves(job):
+        write_depthwise(job)
+        return
     for group in groups(layer):
         if group.number == 0:
             ask_for_tensors(job, group)
