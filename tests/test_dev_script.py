@@ -376,3 +376,16 @@ def test_bench_passes_arguments_and_status(checkout: Checkout) -> None:
     assert checkout.run("bench", "-x", "benchmarks/test_a.py").returncode == 0
     assert checkout.calls("python -m") == ["python -m pytest -x benchmarks/test_a.py"]
     assert checkout.run("bench", FAILING_PART="pytest").returncode == 1
+
+
+def test_bench_installs_a_c_compiler_only_where_asked(checkout: Checkout) -> None:
+    checkout.run("setup")
+    checkout.put("apt-get", RECORD + 'cp "$STAND_INS/tool" "$STAND_INS/avr-gcc"\n')
+    assert checkout.run("bench", "-x").returncode == 0
+    assert not checkout.calls("apt-get")
+    assert checkout.run("bench", "--with-gcc-avr", "-x").returncode == 0
+    packages = "gcc-avr avr-libc"
+    assert checkout.calls("apt-get") == [f"apt-get install -y --no-install-recommends {packages}"]
+    assert checkout.calls("python -m") == ["python -m pytest benchmarks/ -x"]
+    assert checkout.run("bench", "--with-gcc-avr").returncode == 0
+    assert not checkout.calls("apt-get")
