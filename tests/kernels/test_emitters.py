@@ -27,9 +27,10 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from strategies import batch, graphs
 
+from kernels.binary import sign_test
 from kernels.choice import Choice
 from kernels.compile import compile_graph
-from kernels.dtypes import INT8, INT16, UINT8, DType
+from kernels.dtypes import BIT, INT8, INT16, UINT8, DType
 from kernels.errors import DoesNotFit, Unsupported
 from kernels.ir import Bounds, Graph, Range, Tensor, verify
 from kernels.ops.linear import Linear
@@ -254,3 +255,43 @@ def test_constants_are_far_only_where_they_must_be(rows: int, far: bool) -> None
     assert (program.flash > 0x10000) == far
     assert ("elpm" in program.source) == far
     assert differences(program, batch(graph, rows)) == []
+
+
+@pytest.mark.parametrize(("target", "encoding"), with_kernels(*TARGETS))
+@pytest.mark.parametrize("inputs", [1, 256, 700])
+def test_products_at_their_ends(target: str, encoding: str, inputs: int) -> None:
+    """All weights and inputs at one end: the longest sums that there are."""
+    held = weights_of(encoding)
+    weights = np.repeat([[held[0]], [held[-1]], [held[0]]], inputs, axis=1)
+    weights[2, ::2] = held[-1]
+    for source in reads(encoding):
+        low, high = source.low, source.high
+        widest = inputs * max(-low, high) * int(np.abs(held.astype(int)).max()) + 7
+        wrap = 24 if widest >= 1 << 23 else None  # what every encoding has
+        graph = single(weights, [0, -7, 7], requantization(1, 8), source=source, wrap=wrap)
+        program = compile_with(graph, target, encoding)
+        rows = [[low] * inputs, [high] * inputs, ([low, high] * inputs)[:inputs]]
+        assert differences(program, np.array(rows)) == []
+
+
+@pytest.mark.parametrize("encoding", [e for _, e in with_kernels("mega") if e != INDEX_LISTS])
+@pytest.mark.parametrize("across", [False, True])
+def test_weights_beyond_64_kib(encoding: str, across: bool) -> None:
+    """Behind the border, and across it."""
+    source = reads(encoding)[0]
+    how = sign_test() if source == BIT else requantization(1, 12, low=0, high=255)
+    rng = np.random.default_rng(1)
+    x = Tensor("x", (300,), UINT8)
+    for hidden in range(200, 218) if across else (230,):
+        one = linear("fc1", x, rng.integers(-128, 128, (hidden, 300)), 3, how, dtype=source)
+        weights = rng.choice(weights_of(encoding), (150, hidden))
+        two = linear("fc2", one.output, weights, -5, requantization(1, 4))
+        graph = graph_of(one, two, source=x)
+        program = compile_graph(graph, find_target("mega"), {"fc1": DENSE8, "fc2": encoding})
+        begin = program.image.symbols["fc2_stream"]
+        end = next(p.address + p.size for p in program.image.parts if p.name == "fc2 constants")
+        if begin > 0x10000 or (across and begin < 0x10000 < end - 600):
+            break
+    assert (begin < 0x10000 < end) == across
+    assert end > 0x10000
+    assert differences(program, batch(graph, 1)) == []
