@@ -42,6 +42,8 @@ class _Bitmap(OffsetWeights):
     saves_y = True
     sparse = False  # the signs of a column that is skipped would have to be counted
 
+    outputs_in_byte = 8
+
     @property
     def outputs_in_registers(self) -> int:
         return 16 // self.plan.acc_bytes

@@ -7,6 +7,8 @@ indices of two groups, each moved to the upper half of YL; the displacement choo
 over positive weights lie in SRAM between passes; they are not negative, so they have no more bytes
 than their bound. A last pass of fewer groups has code of its own.
 
+Bytes of constants: for each output half a byte a group, whole bytes in a last pass of odd groups, a
+bias and a multiplier. SRAM: the page, and two or three bytes for each output.
 Cycles: 114 for the table of a group; for each output and pass 20 for each two groups, and about 13,
 or 15 where the sums have three bytes. The sum of inputs is taken from the tables' largest entries.
 Registers: r18, r19 sums; r20 weights; r2..r5 inputs; r24, r25 the next input; r21 counts passes;

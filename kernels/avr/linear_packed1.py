@@ -39,6 +39,8 @@ class _Packed1(OffsetWeights):
         largest = (self.x.high + self.offset) * self.layer.input.count
         return min(self.plan.acc_bytes, max(-(-largest.bit_length() // 8), 1))
 
+    outputs_in_byte = 8
+
     @property
     def outputs_in_registers(self) -> int:
         count = (_BITS - self.first) // self.width

@@ -8,6 +8,8 @@ that holds the bit count of its index. Counts of several passes meet in SRAM.
 Where outputs are bits, the sign of a sum is a comparison of D with one constant, which ends the
 last pass; other outputs are requantized behind it.
 
+Bytes of constants: for each output its weights, and its limit or a bias and a multiplier. SRAM: the
+table, and a byte of counts for each output, two for more than 255 inputs; none in a single pass.
 Cycles: 7 for each output and eight inputs, about 12 more for each output and pass; 720 for the
 table. Registers: r2..r21 inputs, r0 the count, r22 and r23 where bits go, r24 bits; X table,
 Y counts, Z the stream: pass by pass, output by output.

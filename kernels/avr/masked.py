@@ -36,8 +36,8 @@ class Masked(OffsetWeights):
         return int(self.encoding.BITS)
 
     @property
-    def _fields(self) -> int:
-        """Outputs to a byte."""
+    def outputs_in_byte(self) -> int:
+        """By the encoding."""
         return 8 // self._bits
 
     @cached_property
@@ -50,7 +50,7 @@ class Masked(OffsetWeights):
     @cached_property
     def wide(self) -> int:
         """Bytes of all sums but perhaps P(1)."""
-        widest = self._reach << (self._bits * (self._fields - 1))
+        widest = self._reach << (self._bits * (self.outputs_in_byte - 1))
         return self.plan.acc_bytes + (signed_bytes(widest, -widest) > self.plan.acc_bytes)
 
     @cached_property
@@ -62,12 +62,12 @@ class Masked(OffsetWeights):
     @cached_property
     def _whole(self) -> int:
         """Bytes of all sums of a byte's outputs."""
-        return self.narrow + (self._fields - 1) * self.wide
+        return self.narrow + (self.outputs_in_byte - 1) * self.wide
 
     @property
     def outputs_in_registers(self) -> int:
         """Whole bytes of outputs."""
-        return self._fields * ((_WEIGHT - self.first) // self._whole)
+        return self.outputs_in_byte * ((_WEIGHT - self.first) // self._whole)
 
     def _sum(self, group: int, fields: int) -> list[int]:
         """Registers of P(fields) of a byte of the block."""
@@ -79,12 +79,12 @@ class Masked(OffsetWeights):
 
     def _groups(self, size: int) -> list[int]:
         """Outputs of each byte of a block."""
-        whole, rest = divmod(size, self._fields)
-        return [self._fields] * whole + [rest] * (rest > 0)
+        whole, rest = divmod(size, self.outputs_in_byte)
+        return [self.outputs_in_byte] * whole + [rest] * (rest > 0)
 
     def accumulator(self, unit: int) -> list[int]:
         """What is left of the sum that ends with the unit's field."""
-        group, field = divmod(unit, self._fields)
+        group, field = divmod(unit, self.outputs_in_byte)
         return self._sum(group, field + 1)[: self.plan.acc_bytes]
 
     def prepare(self) -> None:
@@ -97,7 +97,7 @@ class Masked(OffsetWeights):
         double = "\n".join(f"{'rol' if byte else 'lsl'}   r{8 + byte}" for byte in wide)
         for byte in range(self.narrow):
             out.emit(f"sts   {start} + {byte}, r{8 + byte}")
-        for number in range(self._fields - 1):
+        for number in range(self.outputs_in_byte - 1):
             out.emit("\n".join([double] * self._bits))
             for byte in wide:
                 out.emit(f"{'adc' if byte else 'add'}   r{8 + byte}, r{2 + byte}")

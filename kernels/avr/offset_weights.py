@@ -109,6 +109,11 @@ class Unpacked(OffsetWeights):
         return int(getattr(self.encoding, "BITS", 8))
 
     @property
+    def outputs_in_byte(self) -> int:
+        """By the encoding."""
+        return 8 // self._bits
+
+    @property
     def outputs_in_registers(self) -> int:
         """As many as leave the weight its registers."""
         keeps = self._bits < 8 or len(self.inputs) == 2

@@ -4,6 +4,9 @@ The stream at Z has for each block its weights, input by input, then the constan
 kernel says which registers it keeps accumulators in and what it does with one input; here is all
 around that: the walk over inputs at X, the walk over blocks, requantization to outputs at Y.
 
+Bytes of constants: the blocks' weights, and for each output a bias as wide as the accumulator and a
+multiplier. SRAM: the sums of the largest block, and where sums start.
+
 The walk is unrolled as long as its code takes no more than an eighth of what the weights take. Of
 inputs that are often zero each is tested: what a zero would be multiplied with is skipped.
 
@@ -50,6 +53,11 @@ class Stationary:
         raise NotImplementedError
 
     @property
+    def outputs_in_byte(self) -> int:
+        """Outputs whose weights share a byte, so that blocks are best made of so many."""
+        return 1
+
+    @property
     def zero_test(self) -> str:
         """Lines that set the Z flag where the input that was loaded is zero."""
         raise NotImplementedError
@@ -94,8 +102,11 @@ class Stationary:
 
     @cached_property
     def sizes(self) -> list[int]:
-        """Outputs of each block."""
-        return blocks(len(self.layer.bias), self.outputs_in_registers)
+        """Outputs of each block: whole bytes of weights but in the last one, where that can be."""
+        outputs, largest = len(self.layer.bias), self.outputs_in_registers
+        whole = self.outputs_in_byte if largest >= self.outputs_in_byte else 1
+        sizes = [whole * size for size in blocks(-(-outputs // whole), largest // whole)]
+        return [*sizes[:-1], sizes[-1] - (sum(sizes) - outputs)]
 
     @cached_property
     def x(self) -> Range:

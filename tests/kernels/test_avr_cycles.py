@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from harness.run import Runner
 from kernels.binary import binary_linear, signs
 from kernels.dtypes import BIT, INT8, INT16, UINT8, DType
-from kernels.encodings import bitmap, group_sums, packed1, packed2, packed4, xnor
+from kernels.encodings import bitmap, dense8, group_sums, packed1, packed2, packed4, xnor
 from kernels.ir import Graph, Range
 
 NARROW, WIDE = Range(0, 1), None
@@ -144,3 +144,22 @@ def test_stack(target: str, encoding: str, source: DType, extra: str) -> None:
     address = 3 if target == "mega" else 2
     peak = {"": 0, "call": address, "call and Y": address + 2}[extra]
     assert stack_peak(graph, target, encoding) == address + peak
+
+
+@pytest.mark.parametrize(
+    ("encoding", "source", "weights"),
+    [
+        (dense8.NAME, UINT8, 20 * 71),
+        (packed4.NAME, UINT8, 71 * (4 + 4 + 2)),  # blocks of 8 outputs
+        (packed2.NAME, UINT8, 71 * 5),  # of 4
+        (packed1.NAME, UINT8, 71 * 3),  # of 8
+        (bitmap.NAME, UINT8, 71 * 3 + sum(-(-71 * n // 8) for n in (8, 8, 4))),
+        (group_sums.NAME, UINT8, 20 * (4 + 4 + 1)),
+        (xnor.NAME, BIT, 20 * 9),
+    ],
+)
+def test_bytes_of_constants(encoding: str, source: DType, weights: int) -> None:
+    how = requantization([300] * 20, 9)
+    program = compile_with(single(np.ones((20, 71)), 0, how, source=source), "uno", encoding)
+    constants = next(part for part in program.image.parts if part.name == "fc constants")
+    assert constants.size == weights + 20 * (2 + 2)  # a bias and a multiplier
