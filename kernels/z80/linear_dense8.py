@@ -43,6 +43,7 @@ from kernels.z80 import linear_levels
 from kernels.z80.accumulators import finish, jump_unless_at
 from kernels.z80.stack_pointer import borrowed, may_borrow
 from kernels.z80.triangles import HALF, centered_table, folded_table, triangular
+from kernels.z80.unpacking import Unpacking
 
 _PAGE = 256
 _COPIES = 4  # inputs copied per round
@@ -115,7 +116,7 @@ _BESIDE_A_STACK = _Way(
 )
 
 
-@emitter("z80", Linear, dense8.NAME)
+@emitter("z80", Linear, dense8.NAME, writes_packed=True)
 def emit(job: Job) -> None:
     """Write the layer. Uses every register but I and R; borrows SP. Stack: two bytes."""
     layer = job.node
@@ -125,7 +126,7 @@ def emit(job: Job) -> None:
     if linear_levels.serves(job, layer, x):
         linear_levels.Levels(job, layer, plan, x).write()
     else:
-        _Dense8(job, layer, plan).write()
+        Dense8(job, layer, plan).write()
 
 
 @dataclass(frozen=True)
@@ -159,10 +160,13 @@ def _bytes_of(x: Range, size: int) -> list[Range]:
 
 
 @dataclass(frozen=True)
-class _Dense8:
+class Dense8:
+    """Writes one layer. unpacking: of rows that are not stored as bytes; indices are folded."""
+
     job: Job
     layer: Linear
     plan: RequantPlan
+    unpacking: Unpacking | None = None
 
     @property
     def wide(self) -> bool:
@@ -176,6 +180,7 @@ class _Dense8:
 
     @property
     def inputs(self) -> int:
+        """Inputs of the layer."""
         return self.layer.input.count
 
     @property
@@ -191,7 +196,22 @@ class _Dense8:
         units = len(self.layer.bias)
         return self.job.scratch("sums", (units + units % 2) * self.plan.acc_bytes)
 
+    @cached_property
+    def _buffer(self) -> str:
+        """Two unpacked rows, filled up to whole bytes of packed weights."""
+        per_byte = self.unpacking.per_byte if self.unpacking else 1
+        return self.job.scratch("rows", 2 * -(-self.inputs // per_byte) * per_byte)
+
+    @cached_property
+    def _slots(self) -> str:
+        """Pointers that wait: into packed rows, and to where sums go."""
+        return self.job.scratch("pointers", 4)
+
+    def _slot(self, name: str) -> str:
+        return f"{self._slots}+{('packed', 'sum').index(name) * 2}"
+
     def write(self) -> None:
+        """Write the layer, with every register but I and R, and two bytes of stack, or four."""
         layer, job = self.layer, self.job
         walks = [
             self._walk(byte, values)
@@ -199,8 +219,11 @@ class _Dense8:
                 _bytes_of(job.ranges[layer.input.name], layer.input.dtype.size)
             )
         ]
+        if self.unpacking:
+            self._write_packed(self.unpacking)
         for walk in walks:
-            self._write_stream(walk)
+            if not self.unpacking:
+                self._write_stream(walk)
             self._copy_inputs(walk)
             self._walk_rows(walk)
         finish(job, layer, self.plan, self.sums, self._bias(walks))
@@ -209,7 +232,7 @@ class _Dense8:
         job, w = self.job, self.layer.weights
         # Inputs alone are looked up, too, as if with a weight of zero.
         n = Range(min(int(w.min()), 0) + x.low, max(int(w.max()), 0) + x.high)
-        folded = n.high - n.low > 255
+        folded = n.high - n.low > 255 or self.unpacking is not None
         if folded:
             center = 0 if x.low < 0 else HALF
         else:
@@ -239,6 +262,29 @@ class _Dense8:
                 pairs[1::2] -= pairs[::2]
                 pairs[::2] -= HALF
             out.data(".byte", pairs)
+
+    def _write_packed(self, unpacking: Unpacking) -> None:
+        """Rows as they are stored; the last one twice where one is odd."""
+        weights = self.layer.weights
+        self.job.consts.emit(f"{self.job.label('packed')}:")
+        for row in (*weights, *weights[len(weights) - len(weights) % 2 :]):
+            self.job.consts.data(".byte", unpacking.store(row))
+
+    def _unpack_pair(self, walk: _Walk, unpacking: Unpacking) -> None:
+        """Two rows into the buffer that the weights are streamed from; HL stays."""
+        row, size = self.job.label(f"unpack{walk.byte}"), -(-self.inputs // unpacking.per_byte)
+        rewind = f"ld sp,{self._buffer}" if self.streams else f"exx\nld hl,{self._buffer}\nexx"
+        self.job.code.emit(f"""
+            ld ({self._slot("sum")}),hl
+            ld de,({self._slot("packed")})
+            ld hl,{self._buffer}
+            {unpacking.code(f"{row}_a", size)}
+            ld hl,{self._buffer}+1
+            {unpacking.code(f"{row}_b", size)}
+            ld ({self._slot("packed")}),de
+            ld hl,({self._slot("sum")})
+            {rewind}
+        """)
 
     def _copy_inputs(self, walk: _Walk) -> None:
         """Copy the bytes as u, four a round, and add F(x) up: in IX, and DE' above it."""
@@ -295,9 +341,12 @@ class _Dense8:
 
     def _walk_rows(self, walk: _Walk) -> None:
         """Two rows after the other, from the stream of weights to where the sums go."""
-        out, stream = self.job.code, self.job.label(f"stream{walk.byte}")
+        out, job = self.job.code, self.job
+        stream = self._buffer if self.unpacking else job.label(f"stream{walk.byte}")
+        if self.unpacking:
+            out.emit(f"ld hl,{job.label('packed')}\nld ({self._slot('packed')}),hl")
         if self.streams:
-            with borrowed(self.job, f"sp{walk.byte}"):
+            with borrowed(job, f"sp{walk.byte}"):
                 out.emit(f"ld sp,{stream}\nld hl,{self.sums}+{walk.byte}")
                 self._rows(walk)
         else:
@@ -308,9 +357,11 @@ class _Dense8:
         """Entered, and left, with HL where sums go."""
         out, row = self.job.code, self.job.label(f"row{walk.byte}")
         way = _STREAMED if self.streams else _BESIDE_A_STACK
+        out.emit(f"{row}:")
+        if self.unpacking:
+            self._unpack_pair(walk, self.unpacking)
         start = f"({walk.start}+2)"
         out.emit(f"""
-        {row}:
             {f"ld bc,{start}" if self.wide and self.streams else ""}
             {f"ld de,{start}" if self.wide else ""}
             {way.enter}

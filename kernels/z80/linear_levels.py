@@ -31,21 +31,11 @@ from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan
 from kernels.z80.accumulators import finish
 from kernels.z80.stack_pointer import borrowed, may_borrow
+from kernels.z80.threaded import ADD_PAIR, add_level
 
 _PAGE = 256
 _MOST_INPUTS = 128
 _MOST_LANES = 4
-_STEP = """
-    pop bc
-    ld l,c
-    add a,(hl)                  ; R += w + 128
-    jr nc,$+3
-    inc d
-    ld l,b
-    add a,(hl)
-    jr nc,$+3
-    inc d
-"""
 
 
 def serves(job: Job, layer: Linear, x: Range) -> bool:
@@ -159,7 +149,7 @@ class Levels:
         B level, C inputs at it or above, DE list, IX the sum of all levels, IYL the level's inputs.
         """
         job, loop = self.job, self.job.label("lay")
-        step = job.assembly().emit(_STEP).size
+        step = job.assembly().emit(ADD_PAIR).size
         job.consts.emit(f"{job.label('entries')}:")
         for count in range(self.inputs + 1):
             job.consts.emit(f".word {job.label('level')}-{step * -(-count // 2)}")
@@ -305,13 +295,10 @@ class Levels:
 
     def _write_additions(self) -> None:
         """What addresses in lists lead into: additions to R, and at their end the level's."""
-        self.job.code.emit(_STEP * -(-self.inputs // 2))
-        carry = "jr nc,$+4\ninc iy" if self.plan.acc_bytes > 2 else ""
+        self.job.code.emit(ADD_PAIR * -(-self.inputs // 2))
         self.job.code.emit(f"""
         {self.job.label("level")}:
-            ld e,a
-            add ix,de                   ; sum += R
-            {carry}
+            {add_level(wide=self.plan.acc_bytes > 2)}
             ret
         """)
 

@@ -25,6 +25,7 @@ from kernels.z80.wide import Wide
 
 _INT16 = Range(-0x8000, 0x7FFF)
 _INT24 = Range(-0x80_0000, 0x7F_FFFF)
+_FEWER_TO_THE_LEFT = 4  # bits of a shift to the right, above which the other way takes less
 
 
 def multiplier_bits(plan: RequantPlan) -> int:
@@ -205,17 +206,31 @@ class _Requantizer:
         self.value = Range(self.value.low >> self.shift, self.value.high >> self.shift)
         count, bits = divmod(self.shift, 8)
         for _ in range(count):
-            self.out.emit(
-                "ld l,h\nld h,a" if self.size == 3 else "ld l,h\nld a,h\nrla\nsbc a,a\nld h,a"
-            )
-            self.size = 2
-        if self.size == 3:
-            self.out.emit("sra a\nrr h\nrr l\n" * bits)
-        elif bits > 4:
-            more = "add hl,hl\nadc a,a\n" * (8 - bits)
-            self.out.emit(f"ld a,h\nrla\nsbc a,a\n{more}ld l,h\nld h,a")
+            self._drop_byte()
+        if bits > _FEWER_TO_THE_LEFT:
+            self._shift_left_and_drop(8 - bits)
         else:
-            self.out.emit("sra h\nrr l\n" * bits)
+            self.out.emit(
+                "sra a\nrr h\nrr l\n" * bits if self.size == 3 else "sra h\nrr l\n" * bits
+            )
+
+    def _drop_byte(self) -> None:
+        if self.size == 3:
+            self.out.emit("ld l,h\nld h,a")
+        else:
+            self.out.emit("ld l,h\nld a,h\nrla\nsbc a,a\nld h,a")
+        self.size = 2
+
+    def _shift_left_and_drop(self, count: int) -> None:
+        """To the right by eight less `count`."""
+        if self.size == 3 and self.value in _INT16:
+            self.out.emit("add hl,hl\nrla\n" * count + "ld l,h\nld h,a")
+            self.size = 2
+        elif self.size == 3:
+            more = "add hl,hl\nrla\nrl b\n" * count
+            self.out.emit(f"ld c,a\nrla\nsbc a,a\nld b,a\nld a,c\n{more}ld l,h\nld h,a\nld a,b")
+        else:
+            self.out.emit("ld a,h\nrla\nsbc a,a\n" + "add hl,hl\nrla\n" * count + "ld l,h\nld h,a")
 
     def _narrow_to_plan(self) -> None:
         """The plan knows what each channel's multiplier leaves."""

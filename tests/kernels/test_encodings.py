@@ -27,6 +27,7 @@ from kernels.encodings import (
     straight_line,
     threaded_lists,
     trits,
+    value_lists,
     xnor,
 )
 from kernels.encodings.threaded_lists import Run
@@ -61,6 +62,11 @@ def _threaded_lists(weights: Weights) -> Weights:
     return weights
 
 
+def _value_lists(weights: Weights) -> Weights:
+    parts = np.split(weights, range(256, weights.shape[1], 256), axis=1)
+    return np.hstack([value_lists.decode(value_lists.encode(part)) for part in parts])
+
+
 # Encodings differ in what they store beside the data, hence in how decoding is called.
 ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[int]]] = {
     bitmap.NAME: (bitmap, lambda w: bitmap.decode(bitmap.encode(w)), (-1, 0, 1)),
@@ -82,6 +88,7 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
     ),
     threaded_lists.NAME: (threaded_lists, _threaded_lists, range(-2, 3)),
     trits.NAME: (trits, _trits, (-1, 0, 1)),
+    value_lists.NAME: (value_lists, _value_lists, range(-8, 8)),
     xnor.NAME: (xnor, lambda w: xnor.decode(xnor.encode(w), w.shape[1]), (-1, 1)),
 }
 ALSO = {trits.NAME: (-2, 2)}  # held, but not in any number
@@ -89,7 +96,11 @@ LARGEST_BLOCK = {
     index_lists.NAME: index_lists.BLOCK,
     threaded_lists.NAME: threaded_lists.BLOCK,
 }
-READS: dict[str, Sequence[DType]] = {xnor.NAME: [BIT], group_sums.NAME: [UINT8, INT8]}
+READS: dict[str, Sequence[DType]] = {
+    xnor.NAME: [BIT],
+    group_sums.NAME: [UINT8, INT8],
+    value_lists.NAME: [UINT8, INT8],
+}
 
 
 def test_every_encoding_is_tested() -> None:
