@@ -91,7 +91,7 @@ def test_the_instruction_that_wrote_it_is_marked() -> None:
 def test_verify_explains(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = compile_graph(tiny_graph(np.array([[1, 0, -2], [0, 1, 2]], np.int8)), UNO)
     right = replace(wrong, graph=tiny_graph(), lowered=tiny_graph())
-    monkeypatch.setattr("harness.verify.compile_graph", lambda *_: right)
+    monkeypatch.setattr("harness.verify.compile_model", lambda *_: right)
     found = verify(tiny_model(), [UNO])
     assert found.difference is not None
     assert found.fault is not None

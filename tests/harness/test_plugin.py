@@ -89,7 +89,7 @@ def test_an_unknown_model_fails_with_one_line(
 ) -> None:
     pytester.makepyfile("def test_it(cycles): cycles.measure('nothing', 'uno')")
     (line,) = failure(run_pytest())
-    assert line.startswith("no model is named 'nothing'; choose one of: digits-int8, ")
+    assert line.startswith("no model is named 'nothing'; choose one of: chat-a-2bit, ")
 
 
 def test_an_unknown_target_fails_with_one_line(
