@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from kernels.asm import Assembly
 from kernels.emit import Job
-from kernels.encodings.threaded_lists import Column
+from kernels.encodings.threaded_gaps import Column, GapRun, size
 from kernels.z80.chains import entry
+from kernels.z80.gaps import gap_entry
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,15 @@ class Walk:
         self.begin()
 
     def repeat(self) -> None:
-        """Walk a column B times; its address is in `column`. Clobbers AF, BC, DE, L, IX."""
+        """Walk a column C times; its address is in `column`. Clobbers AF, BC, DE, L, IX."""
         self.job.code.emit(f"""
         {self.label("again")}:
             ld ix,{self.label("walked")}
             ld sp,({self.label("column")})
             ret
         {self.label("walked")}:
-            djnz {self.label("again")}
+            dec c
+            jp nz,{self.label("again")}
         """)
 
     def scratch_bytes(self) -> None:
@@ -84,19 +88,19 @@ class Walk:
         self.job.scratch(f"{self.name}_column", 2)
 
 
-def write_columns(out: Assembly, job: Job, columns: list[Column], acc_bytes: int) -> None:
+def write_columns(out: Assembly, job: Job, columns: Sequence[Column], acc_bytes: int) -> None:
     """Runs, each as the address where it is entered and its data; and a byte for the last POP."""
     for column in columns:
         for run in column:
-            out.emit(f".word {entry(job, run, acc_bytes)}")
+            if isinstance(run, GapRun):
+                out.emit(f".word {gap_entry(job, run, acc_bytes)}")
+                out.data(".byte", [run.first, run.groups])
+            else:
+                out.emit(f".word {entry(job, run, acc_bytes)}")
             out.data(".byte", run.data)
     out.data(".byte", [0])
 
 
-def starts(columns: list[Column]) -> list[int]:
+def starts(columns: Sequence[Column]) -> list[int]:
     """Where each column begins, from the first."""
-    found, at = [], 0
-    for column in columns:
-        found.append(at)
-        at += sum(2 + len(run.data) for run in column)
-    return found
+    return [0, *accumulate(size([column]) for column in columns[:-1])]

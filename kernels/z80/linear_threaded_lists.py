@@ -13,6 +13,7 @@ SP is a data pointer while a block is worked on; interrupts are off then.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,18 +21,20 @@ from numpy.typing import NDArray
 
 from kernels.blocks import blocks
 from kernels.emit import Job, emitter, tensor_symbol
-from kernels.encodings import threaded_lists
+from kernels.encodings import threaded_gaps, threaded_lists
+from kernels.encodings.threaded_gaps import Column
 from kernels.errors import Unsupported
 from kernels.list_blocks import MIDDLE
 from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization
 from kernels.shared_sums import Merge, Sharing, share
-from kernels.z80 import merge
+from kernels.z80 import merge, merge_list
 from kernels.z80.chains import longest_run
 from kernels.z80.columns import Walk
 from kernels.z80.fill import fill
 from kernels.z80.finish import Finish, is_plain
 from kernels.z80.merge import merge_all
+from kernels.z80.merge_list import merge_by_list
 from kernels.z80.requantize import output_constants
 from kernels.z80.scan_dense import scan_dense
 from kernels.z80.scan_sums import scan_sums
@@ -45,6 +48,7 @@ _EVENT = 37  # T-states, carries included
 _RATE = 0.25  # of inputs that are not zero, where nothing is known
 
 
+@emitter("z80", Linear, threaded_gaps.NAME, reads=FORMS, writes=FORMS, borrows=True)
 @emitter("z80", Linear, threaded_lists.NAME, reads=FORMS, writes=FORMS, borrows=True)
 def emit(job: Job) -> None:
     """Write the layer, block after block of at most 255 outputs.
@@ -96,7 +100,7 @@ class _Layer:
                 self._fill(at, own.starts)
                 self._scan(f"b{number}", at, own.weights)
                 if own.merges:
-                    merge_all(self.job.code, at, own.merges)
+                    self._merge(f"b{number}", at, own.merges)
                 units = range(first, first + len(block.units))
                 end = Finish(job, self.layer, self.plan, job.label(f"b{number}_finish"), at, units)
                 if self.plain:
@@ -154,7 +158,8 @@ class _Layer:
         sharing = Sharing(weights, ())
         if self.acc_bytes == 2:
             room = 256 - len(weights) - gap
-            sharing = share(weights, self._rates(), merge.TIME / _EVENT, room)
+            time = merge_list.TIME if self.small else merge.TIME
+            sharing = share(weights, self._rates(), time / _EVENT, room)
         given = len(weights)
         end = np.full(gap, END if self.handed_on else ZERO)
         none = np.zeros((gap, weights.shape[1]), np.int8)
@@ -174,6 +179,25 @@ class _Layer:
             )
         return np.array(known) if known else np.full(count, _RATE)
 
+    @property
+    def small(self) -> bool:
+        """Whether bytes count more than T-states."""
+        return self.job.choice is not None and self.job.choice.encoding == threaded_gaps.NAME
+
+    def _merge(self, name: str, at: str, merges: Sequence[Merge]) -> None:
+        if self.small:
+            merge_by_list(self.job, name, merges)
+        else:
+            merge_all(self.job.code, at, merges)
+
+    def _columns(self, weights: NDArray[np.int8], units: NDArray[np.int64]) -> list[Column]:
+        """Columns of some inputs, by their numbers, in the choice's encoding."""
+        hot = np.ones(len(units), np.bool_)
+        if self.small and self.job.choice:
+            hot = np.isin(units, self.job.choice.hot)
+        places = set(np.flatnonzero(hot).tolist())
+        return threaded_gaps.encode(weights[:, units], longest_run(self.acc_bytes), places)
+
     def _fill(self, at: str, starts: NDArray[np.int64]) -> None:
         for page in range(self.acc_bytes):
             fill(self.job.code, f"{at}+{256 * page}", (starts >> (8 * page) & 0xFF).tolist())
@@ -181,20 +205,21 @@ class _Layer:
     def _scan(self, name: str, at: str, weights: NDArray[np.int8]) -> None:
         """Walk the columns of all active inputs, block by block where they are sums."""
         job, source = self.job, self.layer.input
-        longest, known = longest_run(self.acc_bytes), job.ranges[source.name]
+        known = job.ranges[source.name]
 
         def walk(name: str) -> Walk:
             return Walk(job, name, at, self.acc_bytes, self.added, self.shift)
 
         if not job.reads:
-            scan_dense(walk(name), source, known, threaded_lists.encode(weights, longest))
+            every = np.arange(source.count)
+            scan_dense(walk(name), source, known, self._columns(weights, every))
             return
         writer = job.writer
         assert isinstance(writer, Linear)
         handed = sums8(writer, job.ranges[writer.input.name]) if job.reads is SUMS8 else None
         stride = 256 if handed else sums_stride(writer, job.ranges)
         for number, block in enumerate(handed.blocks if handed else sums_blocks(writer)):
-            columns = threaded_lists.encode(weights[:, block.units], longest)
+            columns = self._columns(weights, block.units)
             own, sums = walk(f"{name}_i{number}"), f"{tensor_symbol(source)}+{stride * number}"
             if handed:
                 scan_sums8(own, sums, handed, block, columns)

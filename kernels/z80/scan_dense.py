@@ -8,7 +8,7 @@ an int16, and 18 more a group of 10, or 6.
 from __future__ import annotations
 
 from kernels.emit import tensor_symbol
-from kernels.encodings.threaded_lists import Column
+from kernels.encodings.threaded_gaps import Column
 from kernels.ir import Range, Tensor
 from kernels.z80.columns import Walk, starts, write_columns
 
@@ -144,7 +144,7 @@ class _Scan:
             self._store()
         self._find_column(f"ld ({label('column')}),hl")
         if self.walk.repeats:
-            out.emit("ld b,a")
+            out.emit("ld c,a")
             self.walk.repeat()
         else:
             self.walk.add_bytes()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kernels.encodings.threaded_lists import Column
+from kernels.encodings.threaded_gaps import Column
 from kernels.z80.columns import Walk, starts, write_columns
 
 _GROUP = 16

@@ -7,7 +7,7 @@ gain beyond its column's walk.
 
 from __future__ import annotations
 
-from kernels.encodings.threaded_lists import Column
+from kernels.encodings.threaded_gaps import Column
 from kernels.z80.columns import Walk
 from kernels.z80.scan_sums import Scan, write_table
 from kernels.z80.sums import Block

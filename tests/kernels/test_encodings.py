@@ -25,11 +25,13 @@ from kernels.encodings import (
     packed2,
     packed4,
     straight_line,
+    threaded_gaps,
     threaded_lists,
     trits,
     value_lists,
     xnor,
 )
+from kernels.encodings.threaded_gaps import GapRun
 from kernels.encodings.threaded_lists import Run
 from kernels.errors import Unsupported
 
@@ -67,6 +69,17 @@ def _value_lists(weights: Weights) -> Weights:
     return np.hstack([value_lists.decode(value_lists.encode(part)) for part in parts])
 
 
+def _threaded_gaps(weights: Weights) -> Weights:
+    columns = weights.shape[1]
+    for hot in (set(), set(range(0, columns, 2)), set(range(columns))):
+        data = threaded_gaps.encode(weights, 32, hot)
+        assert threaded_gaps.size(data) <= threaded_lists.size(threaded_lists.encode(weights, 32))
+        back = threaded_gaps.decode(data, len(weights))
+        if not np.array_equal(back, weights):
+            return back
+    return weights
+
+
 # Encodings differ in what they store beside the data, hence in how decoding is called.
 ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[int]]] = {
     bitmap.NAME: (bitmap, lambda w: bitmap.decode(bitmap.encode(w)), (-1, 0, 1)),
@@ -86,6 +99,7 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
         lambda w: straight_line.decode(straight_line.encode(w), len(w)),
         range(-2, 3),
     ),
+    threaded_gaps.NAME: (threaded_gaps, _threaded_gaps, range(-2, 3)),
     threaded_lists.NAME: (threaded_lists, _threaded_lists, range(-2, 3)),
     trits.NAME: (trits, _trits, (-1, 0, 1)),
     value_lists.NAME: (value_lists, _value_lists, range(-8, 8)),
@@ -94,6 +108,7 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
 ALSO = {trits.NAME: (-2, 2)}  # held, but not in any number
 LARGEST_BLOCK = {
     index_lists.NAME: index_lists.BLOCK,
+    threaded_gaps.NAME: threaded_gaps.BLOCK,
     threaded_lists.NAME: threaded_lists.BLOCK,
 }
 READS: dict[str, Sequence[DType]] = {
@@ -289,6 +304,42 @@ def test_what_trits_do_not_hold() -> None:
     assert "cannot hold (2, 2, 2, 2, 2)" in str(trits.problem(heavy, 16, UINT8))
     heavy[4] = 0
     assert trits.problem(heavy, 16, UINT8) is None
+
+
+def test_threaded_gaps_by_hand() -> None:
+    column = np.zeros((200, 1), np.int8)
+    column[0:140:4], column[144], column[170] = -1, -2, -1
+    column[[3, 20, 21]] = 1
+    first, second = threaded_gaps.encode(np.repeat(column, 2, axis=1), 32, {1})
+    assert first == (
+        GapRun(1, 3, (0, 15, 2, 1), last=False),  # 18 lies between 3 and 20
+        GapRun(-1, 0, (0, 4, 4, 4, 4, 2, 6, *[4] * 28, 8, 0), last=False),  # and is taken back
+        GapRun(-1, 170, (0,), last=True),
+    )
+    plus, minus, end = (run.data for run in first if isinstance(run, GapRun))
+    assert (plus, end) == ((0xF0, 0x12), (0x00, 0x00))
+    assert minus == (0x00, 0x00, 0x44, 0x44, 0x62, *[0x44] * 14, 0x08)
+    assert all(isinstance(run, Run) for run in second)
+
+
+def test_gaps_are_taken_only_where_they_are_shorter() -> None:
+    weights = np.zeros((250, 3), np.int8)
+    weights[::4, 0], weights[[1, 200], 1], weights[::3, 2] = -1, -1, 1
+    first, second, third = threaded_gaps.encode(weights, 32, set())
+    assert [type(column[0]) for column in (first, second)] == [GapRun, Run]
+    assert isinstance(third[0], Run)  # nothing subtracts, where a column of gaps would end
+
+
+def test_gaps_too_wide_begin_a_run() -> None:
+    weights = np.zeros((250, 1), np.int8)
+    weights[[0, 1, 2, 3, 4, 5, 6, 7, 100, 101, 102, 103, 104, 105], 0] = 1
+    weights[200:, 0] = -1
+    (column,) = threaded_gaps.encode(weights, 32, set())
+    adding = [run for run in column if run.sign > 0]
+    assert [(run.first, len(run.gaps)) for run in adding if isinstance(run, GapRun)] == [
+        (0, 8),
+        (100, 6),
+    ]
 
 
 @pytest.mark.parametrize("outputs", [1, 5, index_lists.BLOCK])

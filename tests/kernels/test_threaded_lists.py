@@ -25,7 +25,7 @@ from kernels.ir import Bounds, Graph, Node, Range, Tensor
 from kernels.quant import Rounding
 from kernels.target import find_target
 
-THREADED = "threaded-lists"
+THREADED, GAPS = "threaded-lists", "threaded-gaps"
 SIZES = (1, 2, 5, 16, 40, 127, 254, 255, 256, 300)
 EVENT = 34
 
@@ -75,7 +75,8 @@ def inputs_of(graph: Graph, seed: int) -> NDArray[np.int64]:
 @given(data=st.data())
 def test_layers_that_hand_their_sums_on(data: st.DataObject) -> None:
     graph = chain(data.draw)  # type: ignore[arg-type]
-    assert differences(compile_with(graph, "cpm", THREADED), inputs_of(graph, 1)) == []
+    encoding = data.draw(st.sampled_from([THREADED, GAPS]))
+    assert differences(compile_with(graph, "cpm", encoding), inputs_of(graph, 1)) == []
 
 
 def forms(graph: Graph) -> list[str]:
@@ -193,6 +194,37 @@ def test_a_choice_says_how_often_inputs_are_active() -> None:
     assert often < unknown < never
     with pytest.raises(Unsupported, match="fc: the choice has rates of 3 inputs, the layer 90"):
         compile_graph(graph, find_target("cpm"), {"fc": Choice(THREADED, rates=(0.5,) * 3)})
+
+
+@pytest.mark.parametrize("hot", [(), (0,), (1, 2), tuple(range(6))])
+@pytest.mark.parametrize("bits", [16, 24])
+def test_hot_columns_are_lists_and_cold_ones_gaps(bits: int, hot: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(4)
+    weights = rng.choice([-2, -1, 0, 0, 1], (250, 6))
+    graph = single(weights, 3, source=INT16, wrap=bits, how=requantization(1, bits - 16))
+    x = rng.integers(-0x8000, 0x7FFF, (6, 6))
+    programs = [
+        compile_graph(graph, find_target("cpm"), {"fc": Choice(GAPS, columns)})
+        for columns in (hot, tuple(range(6)))
+    ]
+    assert all(differences(program, x) == [] for program in programs)
+    some, all_hot = (Runner(program).infer(np.ones(6, np.int64)).cycles for program in programs)
+    assert (some > all_hot) == (len(hot) < 6)
+    assert (programs[0].flash < programs[1].flash) == (len(hot) < 6)
+
+
+@pytest.mark.parametrize("weight", [1, -1])
+def test_events_of_gaps(weight: int) -> None:
+    def layer(events: int) -> int:
+        column = np.zeros((250, 1), np.int8)
+        column[: 2 * events : 2] = weight
+        column[249] = -1
+        graph = single(column, 100, wrap=16)
+        program = compile_graph(graph, find_target("cpm"), {"fc": Choice(GAPS)})
+        return Runner(program).infer(np.array([1])).layer_cycles["fc"]
+
+    group = 10 + 2 * (19 + 35) + 4 * 30 + 13
+    assert layer(48) - layer(40) == layer(56) - layer(48) == 2 * group
 
 
 def test_sums_that_rounding_takes_beyond_16_bits_are_not_handed_on() -> None:
