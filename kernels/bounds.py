@@ -28,6 +28,10 @@ class Range:
         """Lowest and highest value of each of `count` elements, int64 (count,) both."""
         return np.full(count, self.low, np.int64), np.full(count, self.high, np.int64)
 
+    def reaching(self, value: int, count: int) -> int:
+        """Of `count` elements, how many can be `value` (above 0) or more, or negative, at once."""
+        return count if self.low < 0 or self.high >= value else 0
+
     def problem(self, count: int) -> str | None:
         """Why this cannot be said of `count` elements; None if it can."""
         del count  # the same for any
@@ -80,6 +84,14 @@ class Bounds(Range):
         """Lowest and highest value of each element, int64 (count,) both."""
         del count  # is len(lows), which `problem` checks
         return np.array(self.lows, np.int64), np.array(self.highs, np.int64)
+
+    def reaching(self, value: int, count: int) -> int:
+        """Of the elements, how many can be `value` (above 0) or more, or negative, at once."""
+        lows, highs = self.elements(count)
+        able = int(np.count_nonzero((lows < 0) | (highs >= value)))
+        if self.low < 0 or self.total is None:
+            return able
+        return min(able, self.total.high // value)
 
     def problem(self, count: int) -> str | None:
         """Why this cannot be said of `count` elements; None if it can."""

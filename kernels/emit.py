@@ -55,7 +55,7 @@ class Job:
     shared: by symbol, what several layers use, and constants whose symbol is absolute.
     choice: how weights are held, None for ops without.
     reads, writes: forms of the input and the output, None where they are dense. writer: the node
-    that wrote the input, None for the graph's own.
+    that wrote the input, None for the graph's own. limits: see `at_most`.
     """
 
     node: Node
@@ -73,6 +73,7 @@ class Job:
     subroutines: dict[str, Assembly] = field(default_factory=dict)
     scratches: list[Scratch] = field(default_factory=list)
     buffer: Scratch | None = field(init=False, default=None)
+    limits: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("code", "consts"):
@@ -97,6 +98,14 @@ class Job:
         symbol = tensor_symbol(self.node.output)
         object.__setattr__(self, "buffer", Scratch(symbol, size, align))
         return symbol
+
+    def at_most(self, name: str, count: int) -> None:
+        """Promise how often instructions run each time the layer does, to bound its worst case.
+
+        name: a label, of the instruction there; or of all together whose comments end in `#name`.
+        Every loop needs a promise, of its label or of something in it. Promises add up.
+        """
+        self.limits[name] = self.limits.get(name, 0) + count
 
     def absorb(self, part: Job) -> None:
         """Take over what a job of a part of this layer wrote: its code goes behind this one's."""

@@ -47,6 +47,21 @@ class ListBlock:
         folded: NDArray[np.int64] = self.layer.folded_bias - (MIDDLE << self.layer.input_shift)
         return folded
 
+    def most_active(self, byte: int) -> int:
+        """How many inputs can have anything in that byte at once."""
+        x = self.job.ranges[self.layer.input.name]
+        return x.reaching(1 << (8 * byte), self.layer.input.count)
+
+    def most_events(self, operation: str, byte: int) -> int:
+        """How many entries of the lists that "add" or "sub" a byte are met at most, ends included.
+
+        The longest lists, of as many inputs as can be active.
+        """
+        sign = 1 if operation == "add" else -1
+        weights = self.layer.weights[self.first : self.first + self.columns.outputs]
+        lengths = np.maximum(sign * weights.astype(np.int64), 0).sum(axis=0) + 1
+        return int(np.sort(lengths)[::-1][: self.most_active(byte)].sum())
+
 
 BlockT = TypeVar("BlockT", bound=ListBlock)
 

@@ -37,5 +37,6 @@ def emit(job: Job) -> None:
             mov   r22, r23
     {keep}:
     """)
+    job.at_most(walk, source.count - 1)
     out.emit(until("X", end, walk))
     out.emit(f"sts   {tensor_symbol(layer.output)}, r22")

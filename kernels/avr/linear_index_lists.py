@@ -76,6 +76,7 @@ class _Block(ListBlock):
             out.emit(f"ldi   r16, {0 if page else MIDDLE:#x}")
             out.emit(point("Y", f"{self.pages} + {256 * page}"))
             _fill(out, self.label(f"fill{page}"), self.columns.outputs)
+            self.job.at_most(self.label(f"fill{page}"), self.columns.outputs // _UNROLL)
             out.emit("st    Y+, r17\nst    Y+, r1")
 
     def _scan(self) -> None:
@@ -96,6 +97,7 @@ class _Block(ListBlock):
                 rjmp  {self.label("scanned")}
         {column}:
         """)
+        self.job.at_most(column, layer.input.count)
         passes = self._load_input(skip)
         out.emit(self._load_column())
         for byte in range(passes):
@@ -172,6 +174,7 @@ class _Block(ListBlock):
                 {f"out   {RAMPZ:#x}, r22" if self.job.far else ""}
                 ldi   r29, hi8({self.pages} + {256 * byte})
         """)
+        self.job.at_most(name, self.most_active(byte))
         self._list("add", self.columns.plus_end, byte)
         self._list("sub", self.columns.minus_end, byte)
         out.emit(f"{name}_done:")
@@ -179,8 +182,9 @@ class _Block(ListBlock):
     def _list(self, operation: str, end: int, byte: int) -> None:
         """Add or subtract the byte at every output of a list."""
         out, label = self.job.code, self.label(f"{operation}{byte}")
+        self.job.at_most(label + "_event", self.most_events(operation, byte))
         event = f"""
-                {load(self.job, "r28")}            ; output
+                {load(self.job, "r28")}            ; output #{label}_event
                 ld    r0, Y
                 {operation}   r0, r{_X + byte}
                 brcs  {label}_carry

@@ -25,6 +25,7 @@ def pack_outputs(job: Job) -> None:
     out.emit(point("X", job.label("bytes")) + point("Y", tensor_symbol(output)))
     if whole:
         loop = job.label("pack")
+        job.at_most(loop, whole)
         out.emit(f"""
                 ldi   r24, lo8({whole})
                 ldi   r25, hi8({whole})

@@ -54,6 +54,7 @@ def finish(
     fetch, store = access
     loop = f"{prefix}_loop"
     start = out.size
+    job.at_most(loop, job.node.output.count)
     out.emit(f"{loop}:\n{fetch}")
     out.emit(_shift_left(plan.acc_bytes, plan.input_shift))
     if bias is None:

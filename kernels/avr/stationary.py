@@ -134,7 +134,9 @@ class Stationary:
             count = len(list(group))
             done += size * count
             end = f"{output} + {done * self.layer.output.dtype.size}"
-            self._write_blocks(job.label(f"to{done}"), size, dump, end if count > 1 else None)
+            label = job.label(f"to{done}")
+            job.at_most(label, count)
+            self._write_blocks(label, size, dump, end if count > 1 else None)
         pack_outputs(job)
         self._write_finish(dump)
 
@@ -177,6 +179,8 @@ class Stationary:
         if source.count % count:
             out.emit(f"rjmp  {label}_{count - source.count % count}")
         out.emit(f"{label}_mac:")
+        times = self.job.limits[label]
+        self.job.at_most(f"{label}_mac", times * -(-source.count // count))
         before = out.size
         for number in range(count):
             out.emit(f"{label}_{number}:" if number else "")

@@ -32,6 +32,7 @@ def sum_inputs(
     out.emit("\n".join(f"clr   r{r}" for r in [*range(_SUM, _SUM + width), _ZERO]))
     out.emit(step * rest)
     if groups:
+        job.at_most(label, groups)
         out.emit(f"{label}:\n{step * _UNROLL}")
         out.emit(until("X", f"{tensor_symbol(source)} + {source.size}", label))
     out.emit(_double(width) * shift)

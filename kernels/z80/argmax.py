@@ -19,6 +19,7 @@ def emit(job: Job) -> None:
     assert isinstance(layer, Argmax)
     source, out = layer.input, job.code
     walk, keep = job.label("walk"), job.label("keep")
+    job.at_most(walk, source.count)
     flip = "xor 0x80" if source.dtype.signed else ""
     tie = f"jr nz,{walk}_above\nld a,(hl)\ncp e\njr c,{keep}\nld a,d" if _wide(source) else ""
     out.emit(f"""
