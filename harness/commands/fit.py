@@ -17,9 +17,10 @@ from harness.options import (
     TargetOption,
     parse_encodings,
 )
-from harness.search import Objective
+from harness.search import CALIBRATION, Objective, spread
 from harness.store import check_writable
 from harness.terminal import as_text, show
+from harness.worst_report import worst_case, worst_content, worst_table
 from kernels.target import find_target
 from models import load
 
@@ -41,6 +42,12 @@ def command(
     candidates: Annotated[
         bool, typer.Option("--candidates", help="Show every candidate of every layer.")
     ] = False,
+    worst: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Bound the worst case; search N steps for slow inputs."
+        ),
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Find the best plan that fits: measure each layer's encodings, combine them, run the best.
@@ -51,10 +58,13 @@ def command(
         check_writable(json)
     chosen = find_target(target)
     limits = limits_of(chosen, flash, sram)
-    found = fit(
-        load(model, data), chosen, limits, objective=objective, fixed=parse_encodings(encoding)
-    )
-    shown = [as_text(table) for table in tables(found, candidates=candidates)]
-    show("\n".join([headline(found), *shown]), json, content(found))
+    loaded = load(model, data)
+    found = fit(loaded, chosen, limits, objective=objective, fixed=parse_encodings(encoding))
+    shown, document = tables(found, candidates=candidates), content(found)
+    if worst and found.fits:
+        case = worst_case(found.draft, spread(loaded.calibration, CALIBRATION), steps=worst)
+        shown.append(worst_table(case))
+        document["worst_case"] = worst_content(case)
+    show("\n".join([headline(found), *map(as_text, shown)]), json, document)
     if not found.fits:
         raise typer.Exit(1)
