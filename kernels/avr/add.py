@@ -23,7 +23,7 @@ def emit(job: Job) -> None:
 
     X the left operand, Z the right one, Y the output. Clobbers every register. Stack: none; without
     MUL a return address. Cycles an element of bytes with multipliers of one byte, a 16-bit sum
-    and a shift of 8, no saturation: 24.
+    and a shift of 8 that rounds down, no saturation: 18.
     """
     layer = job.node
     assert isinstance(layer, Add)

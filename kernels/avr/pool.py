@@ -23,8 +23,8 @@ def emit_max(job: Job) -> None:
     """Write the walk. Registers: r18, r19 the largest; r20, r21 the pixel; r24 channels left.
 
     X, Z the window; Y the output; r22, r23 count the pixels of large windows. Stack: none. Cycles
-    of a position: those of `Walk`; for each channel 9 and for each pixel 5 or 6 of 8 bits, 8 or 9
-    of 16; 2 more for pixels beyond the reach of a displacement.
+    of a position: those of `Walk` and 1; for each channel 9 and for each pixel 5 of 8 bits, 12 and
+    8 of 16; 2 more for pixels beyond the reach of a displacement.
     """
     layer = job.node
     assert isinstance(layer, MaxPool)
@@ -64,8 +64,9 @@ def emit_mean(job: Job) -> None:
     """Write the walk. Registers: those of `finish`; r2 zero; r16, r17 the pixel; r22, r23 counts.
 
     X, Z the window; Y the output. Pixels are made unsigned on loading. Stack: none. Cycles of a
-    position: those of `Walk`; for each channel the requantization and, for each 8-bit pixel, 3
-    and one for each byte of the sum, one more if it is signed, 2 more out of displacements. reach.
+    position: those of `Walk`; for each channel the requantization and, for each 8-bit pixel, 2
+    and one for each byte of the sum, one more if it is signed, 2 more beyond a displacement's
+    reach.
     """
     layer = job.node
     assert isinstance(layer, AvgPool | GlobalAvgPool)

@@ -13,7 +13,8 @@ def emit(job: Job) -> None:
     """Write the walk. Registers: r18, r19 the element; r20 a bound's high byte; X from, Y to.
 
     A bound that the input's proven range does not reach costs nothing. Clobbers r18..r20, X, Y.
-    Stack: none. Cycles an element: 7 for 8 bits, 11 for 16, plus 2 or 4 a bound.
+    Stack: none. Cycles an element: 7 for 8 bits and 3 more a bound; 11 for 16 bits and 5 more a
+    bound, 6 where it cuts.
     """
     layer = job.node
     assert isinstance(layer, Relu)

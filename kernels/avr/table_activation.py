@@ -14,7 +14,7 @@ def emit(job: Job) -> None:
     """Write the walk. Registers: r18 the element; r2 zero; X from, Y to; Z the table.
 
     The table is in the order of bytes as they are stored. Clobbers r2, r18, r20, X, Y, Z. Stack:
-    none. Cycles an element: 14, with 16-bit results 21; 4 more where constants are far.
+    none. Cycles an element: 14, with 16-bit results 21; where constants are far 3 or 4 more.
     """
     layer = job.node
     assert isinstance(layer, TableActivation)

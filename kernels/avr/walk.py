@@ -5,8 +5,8 @@ window has is kept in scratch, its borders filled once; for every row of positio
 copied into it, or filled where they lie outside the image. So no body knows of padding.
 
 Pointers and counters are kept in SRAM, since bodies use every register. Cycles, without what is
-done once a layer: 43 a position and 32 a row of positions; with padding, for each of the band's
-rows 5 or so for each byte of an input's row on top.
+done once a layer: 36 a position and 33 a row of positions, or 52 a position where rows have one;
+with padding, for each of the band's rows 4 to 5 for each byte of an input's row on top.
 """
 
 from __future__ import annotations
@@ -160,7 +160,9 @@ class Walk:
                 sbci  r25, hi8({source})
                 subi  r24, lo8({size})
                 sbci  r25, hi8({size})
-                brcc  {label}_outside
+                brcs  {label}_inside
+                rjmp  {label}_outside
+        {label}_inside:
         """)
         copy(out, f"{label}_copy", self.row)
         out.emit(f"rjmp  {label}_next\n{label}_outside:")

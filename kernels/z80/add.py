@@ -25,7 +25,7 @@ def emit(job: Job) -> None:
     """Write the walk. Registers: C, B, E, D the sum; HL table; DE', BC' operands; IY output.
 
     IX the requantization's constants. Clobbers every register. Stack: four bytes, six where the sum
-    has 32 bits. T-states an element of bytes: 231 and the requantization, with a 16-bit sum.
+    has 32 bits. T-states an element of bytes: 236 and the requantization, with a 16-bit sum.
     """
     layer = job.node
     assert isinstance(layer, Add)

@@ -40,8 +40,8 @@ def serves(job: Job) -> bool:
 def write_depthwise(job: Job) -> None:
     """Write the walk. Uses every register. Stack: two bytes.
 
-    T-states of a position: those of `Walk`; for each channel 314 and requantizing; for each product
-    159 or 160, 7 more if inputs are signed.
+    T-states of a position: those of `Walk`; for each channel requantizing; for each product 155 or
+    156, 7 more if inputs are signed.
     """
     layer = job.node
     assert isinstance(layer, Convolution)

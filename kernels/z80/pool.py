@@ -24,8 +24,8 @@ def emit_max(job: Job) -> None:
     """Write the walk. Registers: HL pixel; BC (C) the largest; DE steps; IX counts; IY output.
 
     Signed pixels are compared with their sign bits flipped. Clobbers AF, BC, DE, HL, IX, IY. Stack:
-    two bytes. T-states of a position: those of `Walk`; for each channel 96; for each pixel of 8
-    bits 36 or 37, 7 more if it is signed.
+    two bytes. T-states of a position: those of `Walk` and 45; for each channel 89; for each pixel
+    of 8 bits 43, 7 more each if it is signed.
     """
     layer = job.node
     assert isinstance(layer, MaxPool)
@@ -52,8 +52,8 @@ def emit_mean(job: Job) -> None:
     """Write the walk. Registers: HL pixel, DE steps; HL' and BC' the sum, DE' the pixel's value.
 
     IX counts, then the requantization's constants; IY output. Clobbers every register. Stack: four
-    bytes. T-states of a position: those of `Walk`; for each channel 150 and the requantization; for
-    each pixel of 8 bits 41, 7 more if it is signed, 12 more where the sum has more than 16 bits.
+    bytes. T-states of a position: those of `Walk` and 45; for each channel the requantization; for
+    each pixel of 8 bits 51, 7 more if it is signed, 12 more where the sum has more than 16 bits.
     """
     layer = job.node
     assert isinstance(layer, AvgPool | GlobalAvgPool)

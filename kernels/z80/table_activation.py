@@ -14,8 +14,8 @@ def emit(job: Job) -> None:
     """Write the walk. Registers: HL from, DE to; BC the table; IX elements left.
 
     The table is in the order of bytes as they are stored: a page of low bytes and, for 16-bit
-    results, one of high bytes. Clobbers AF, BC, DE, HL, IX. Stack: none. T-states an element: 73,
-    with 16-bit results 101.
+    results, one of high bytes. Clobbers AF, BC, DE, HL, IX. Stack: none. T-states an element: 69,
+    with 16-bit results 97.
     """
     layer = job.node
     assert isinstance(layer, TableActivation)

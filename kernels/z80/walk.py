@@ -5,8 +5,8 @@ window has is kept in scratch, its borders filled once; for every row of positio
 copied into it, or filled where they lie outside the image. So no body knows of padding.
 
 Pointers and counters are kept in memory, since bodies use every register. T-states, without what is
-done once a layer: 184 a position and 160 or so a row of positions; with padding, for each of the
-band's rows 17 for each byte of an input's row and 120 on top.
+done once a layer: 173 a position and 161 a row of positions, or 250 a position where rows have but
+one; with padding, for each of the band's rows 17 for each byte of an input's row and 120 on top.
 """
 
 from __future__ import annotations
