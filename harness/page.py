@@ -26,12 +26,12 @@ def write_html(path: Path, results: Sequence[Result], view: View) -> None:
 
 
 def render_page(template: str, **values: Any) -> str:
-    """A template of `harness/templates`, filled; text is escaped."""
+    """A template of `harness/templates`, filled; in HTML, text is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - rarely needed
 
     environment = Environment(
         loader=PackageLoader("harness"),
-        autoescape=True,
+        autoescape=template.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
