@@ -10,6 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import HarnessError
+from harness.estimate import (
+    cycles_error,
+    estimated_cycles,
+    estimated_flash,
+    flash_error,
+)
 from harness.record import FITS, Record
 
 Value = str | int | float | bool | None
@@ -21,7 +27,8 @@ class Column:
 
     rank: where the terminal is too narrow for all, the columns with the highest rank go first.
     programs, layers: which tables it is in. optional: shown only where it is asked for.
-    points: values are shares, whose differences are told in percentage points.
+    points: values are shares, whose differences are told in percentage points. derived: follows
+    from other columns, so that it is not compared.
     """
 
     name: str
@@ -34,6 +41,7 @@ class Column:
     layers: bool = True
     optional: bool = False
     points: bool = False
+    derived: bool = False
     group: str | None = None
 
     def show(self, record: Record) -> str:
@@ -54,6 +62,10 @@ def _percent(value: float) -> str:
     return f"{value:.1%}"
 
 
+def _signed(value: float) -> str:
+    return f"{value:+.0%}"
+
+
 def _yes(value: bool) -> str:
     return "yes" if value else "NO"
 
@@ -69,13 +81,49 @@ COLUMNS = (
     Column("mean", "mean", lambda r: r.cycles_mean, _fixed(1), group="cycles"),
     Column("p95", "p95", lambda r: r.cycles_p95, _count, rank=3, group="cycles"),
     Column("max", "max", lambda r: r.cycles_max, _count, rank=2, group="cycles"),
-    Column("ms", "ms", lambda r: r.latency_ms, _fixed(3)),
+    Column("ms", "ms", lambda r: r.latency_ms, _fixed(3), derived=True),
     Column("flash", "flash", lambda r: r.flash_bytes, _count),
     Column("sram", "SRAM", lambda r: r.sram_bytes, _count),
     Column("stack", "stack", lambda r: r.stack_peak, _count, rank=5, layers=False),
     Column("macs", "MACs", lambda r: r.macs, _count, rank=7),
     Column("nonzero", "nonzero", lambda r: r.nnz, _count, rank=8),
-    Column("per-mac", "cycles/MAC", lambda r: r.cycles_per_mac, _fixed(2), rank=6),
+    Column("per-mac", "cycles/MAC", lambda r: r.cycles_per_mac, _fixed(2), rank=6, derived=True),
+    Column(
+        "estimate",
+        "est. cycles",
+        estimated_cycles,
+        _count,
+        optional=True,
+        derived=True,
+        group="estimates",
+    ),
+    Column(
+        "estimate-error",
+        "error",
+        cycles_error,
+        _signed,
+        optional=True,
+        derived=True,
+        group="estimates",
+    ),
+    Column(
+        "flash-estimate",
+        "est. flash",
+        estimated_flash,
+        _count,
+        optional=True,
+        derived=True,
+        group="estimates",
+    ),
+    Column(
+        "flash-error",
+        "flash error",
+        flash_error,
+        _signed,
+        optional=True,
+        derived=True,
+        group="estimates",
+    ),
     Column("exact", "exact", lambda r: r.bit_exact, _yes, layers=False),
     Column("accuracy", "accuracy", lambda r: r.accuracy, _percent, layers=False, points=True),
     Column(

@@ -104,7 +104,8 @@ def _parse_limit(text: str) -> Limit:
     if not match:
         raise HarnessError(f"{text!r} is no limit; give some as in cycles:0%,accuracy:-0.1")
     column, sign, most, percent = match.groups()
-    find_columns(column)
+    if all(found.derived for found in find_columns(column)):
+        raise HarnessError(f"{column} follows from other columns: limit those, as in cycles:0%")
     return Limit(column, sign, Fraction(most), percent == "%")
 
 
@@ -176,7 +177,7 @@ def _changes(old: Result, new: Result) -> Iterable[Change]:
         )
     before, after = _by_layer(old), _by_layer(new)
     for layer in dict.fromkeys([*before, *after]):
-        for column in COLUMNS:
+        for column in (column for column in COLUMNS if not column.derived):
             was, now = (_value(column, records.get(layer)) for records in (before, after))
             if was != now:
                 total = new.total

@@ -109,7 +109,8 @@ def test_every_column_can_change() -> None:
     """A program that fits and one that does not differ in all that is no name."""
     changed = {change.column.name for change in compare([result([FITTING])], [unfit()]).changes}
     same = {"model", "target", "sram", "macs", "nonzero"}
-    assert changed == {column.name for column in COLUMNS if column.programs} - same
+    figures = {column.name for column in COLUMNS if column.programs and not column.derived}
+    assert changed == figures - same
 
 
 def unfit() -> Result:
@@ -140,6 +141,12 @@ def test_results_of_one_program_are_paired_in_order() -> None:
 def test_what_is_no_limit(text: str) -> None:
     with pytest.raises(HarnessError, match="is no limit; give some as in cycles:0%"):
         parse_limits(text)
+
+
+@pytest.mark.parametrize("name", ["ms", "per-mac", "estimate", "estimates"])
+def test_a_limit_of_what_follows_from_others(name: str) -> None:
+    with pytest.raises(HarnessError, match=f"{name} follows from other columns: limit those"):
+        parse_limits(f"{name}:0")
 
 
 def test_a_limit_of_no_column() -> None:
