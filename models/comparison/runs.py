@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 
 from models import recipes, tasks
 from models.comparison.figures import Figures, figures_of
 from models.compress import checkpoint
+from models.processes import worker_pool
 from models.task import Task
 
 
@@ -81,7 +81,7 @@ def _each(
         for run in runs:
             yield run, run_one(run, folder, data)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with worker_pool(jobs) as pool:
         waiting = {pool.submit(run_one, run, folder, data): run for run in runs}
         try:
             for future in as_completed(waiting):
