@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from models.chat.protocols import ChatTask
 from models.comparison.figures import Figures, groups_of, sigma
 from models.comparison.runs import Run
 from models.evaluation import Scores, baselines
@@ -49,10 +50,12 @@ def section(task: Task, figures: Mapping[Run, Figures]) -> str:
     groups = groups_of(task)
     ordered = sorted(by_recipe.values(), key=lambda found: -_mean(found, "integer"))
     seeds = len({run.seed for run in figures})
-    rows = [_HEAD, ("---",) * len(_HEAD)]
+    rows: list[tuple[str, ...]] = [_HEAD, ("---",) * len(_HEAD)]
     rows += [_row(found, sigma([one.right for one in found], groups)) for found in ordered]
     rows += [_baseline(scores) for scores in baselines(task)]
     examples = len(task.validation.labels)
+    if not isinstance(task, ChatTask):
+        rows = [row[:-1] for row in rows]  # no replies
     lines = [
         f"## {task.name}",
         "",
