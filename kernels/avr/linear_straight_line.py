@@ -27,6 +27,7 @@ from kernels.avr.active_list import ACTIVE, ActiveList, read_list, segments
 from kernels.avr.fragments import PAGE, REGISTERS, Fragments
 from kernels.avr.list_output import ListOutput
 from kernels.avr.memory import point
+from kernels.avr.narrow_sums import NarrowSums, narrow_sums
 from kernels.avr.sums import finish_sums, list_sums
 from kernels.blocks import blocks
 from kernels.emit import Job, emitter, little_endian, tensor_symbol
@@ -277,39 +278,6 @@ class InPlace(Output):
         """Close the lists."""
         if self.job.writes is ACTIVE:
             self.lists.end()
-
-
-@dataclass(frozen=True, eq=False)
-class NarrowSums:
-    """Sums of 8 bits: sum + starts - middle, times 2**input_shift, plus rests, is the accumulator.
-
-    starts: where each sum starts, so that none ever leaves 0..255. middle: below it an accumulator
-    is below zero. rests: less than 2**input_shift.
-    """
-
-    starts: NDArray[np.int64]
-    middle: int
-    rests: NDArray[np.int64]
-
-
-def narrow_sums(job: Job, layer: Linear, plan: RequantPlan) -> NarrowSums | None:
-    """Narrow sums, where the layer's bounds allow them and its end can do with them."""
-    x, how = job.ranges[layer.input.name], layer.requantization
-    low, high = layer.accumulator_bounds(x)
-    wraps = layer.wrap is not None and not (
-        -(1 << (layer.wrap - 1)) <= low.min() and high.max() < 1 << (layer.wrap - 1)
-    )
-    plain = job.writes is ACTIVE and how.is_shift and how.round_bias == 0
-    if not plain or wraps or how.shift > layer.input_shift or plan.clamp_high is not None:
-        return None
-    if job.reads is ACTIVE or x.low < 0 or x.high > 255:
-        return None
-    whole, rests = np.divmod(layer.folded_bias, 1 << layer.input_shift)
-    least, most = (end >> layer.input_shift for end in (low, high))
-    if most.max() - least.min() > 255 or least.min() > 0:
-        return None
-    middle = -int(least.min())
-    return NarrowSums(whole + middle, middle, rests)
 
 
 @dataclass(frozen=True)

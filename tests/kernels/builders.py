@@ -20,7 +20,7 @@ from kernels.reference import run
 from kernels.target import Interrupts, find_target
 
 DENSE8, INDEX_LISTS = "dense8", "index-lists"
-TRITS, STRAIGHT_LINE = "trits", "straight-line"
+TRITS, STRAIGHT_LINE, NIBBLE_LISTS = "trits", "straight-line", "nibble-lists"
 TARGETS = ("uno", "mega", "cpm")
 TINY = (  # the first that an encoding holds
     [[1, -2, 2], [0, 1, -1]],

@@ -12,6 +12,7 @@ import pytest
 from builders import (
     DENSE8,
     INDEX_LISTS,
+    NIBBLE_LISTS,
     STRAIGHT_LINE,
     TARGETS,
     TRITS,
@@ -213,6 +214,22 @@ def test_index_lists_inactive_inputs(target: str, source: DType, avr: int, z80: 
         return cycles(graph, target, INDEX_LISTS, [0] * inputs)
 
     assert layer(21) - layer(20) == (z80 if target == "cpm" else avr)
+
+
+@pytest.mark.parametrize(("hot", "event"), [((), 10), ((0,), 9)])
+@pytest.mark.parametrize("weight", [1, -1])
+@pytest.mark.parametrize("target", AVRS)
+def test_nibble_lists_events(target: str, weight: int, hot: tuple[int, ...], event: int) -> None:
+    """Two events at a time, since a byte has two nibbles; from 11 to 13 outputs without a dummy."""
+
+    def layer(events: int) -> int:
+        column = [weight] * events + [0] * (13 - events)
+        graph = single(np.array([column]).T, wrap=16)
+        program = compile_graph(graph, find_target(target), {"fc": Choice(NIBBLE_LISTS, hot)})
+        return Runner(program).infer(np.array([1])).layer_cycles["fc"]
+
+    assert layer(5) - layer(3) == layer(7) - layer(5) == 2 * event
+    assert layer(13) - layer(5) == 8 * event + 2
 
 
 def test_trits_per_input_and_block() -> None:

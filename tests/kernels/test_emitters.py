@@ -7,6 +7,7 @@ import pytest
 from builders import (
     DENSE8,
     INDEX_LISTS,
+    NIBBLE_LISTS,
     STRAIGHT_LINE,
     TARGETS,
     TRITS,
@@ -39,7 +40,7 @@ from kernels.quant import Rounding
 from kernels.target import find_target
 
 KERNELS = with_kernels(*TARGETS, "cpm-ei")
-LISTS_OF_INPUTS = (TRITS, STRAIGHT_LINE)  # which take twice the SRAM of the inputs
+LISTS_OF_INPUTS = (NIBBLE_LISTS, TRITS, STRAIGHT_LINE)  # which take twice the SRAM of the inputs
 PROGRAMS = 50  # of each encoding, on each target
 
 
@@ -82,7 +83,7 @@ def test_random_graphs_are_bit_exact(target: str, encoding: str, data: st.DataOb
 )
 def test_edges_of_blocks_and_loops(target: str, encoding: str, inputs: int, outputs: int) -> None:
     if encoding in LISTS_OF_INPUTS:
-        inputs = min(inputs, 600)
+        inputs = min(inputs, 511)
     rng = np.random.default_rng(inputs)
     weights, source = rng.choice(weights_of(encoding), (outputs, inputs)), reads(encoding)[0]
     how = requantization(1, 7 if source == UINT8 else 0)
@@ -143,8 +144,8 @@ def relu(units: int, inputs: Tensor, name: str, weights: list[int], shift: int) 
     )
 
 
-@pytest.mark.parametrize("first", [TRITS, STRAIGHT_LINE])
-@pytest.mark.parametrize("second", [TRITS, STRAIGHT_LINE])
+@pytest.mark.parametrize("first", LISTS_OF_INPUTS)
+@pytest.mark.parametrize("second", LISTS_OF_INPUTS)
 @pytest.mark.parametrize("units", [1, 5, 26, 27, 200])
 def test_lists_between_layers(first: str, second: str, units: int) -> None:
     """Activations below and above 255, none, and all; sums that wrap."""
@@ -159,9 +160,10 @@ def test_lists_between_layers(first: str, second: str, units: int) -> None:
     assert differences(program, np.concatenate([*small, np.zeros((1, 40), np.int64)])) == []
 
 
+@pytest.mark.parametrize("encoding", [NIBBLE_LISTS, STRAIGHT_LINE])
 @pytest.mark.parametrize("total", [40, 60, 81, 127])
 @pytest.mark.parametrize("hot", [(), (0, 2, 5, 6), tuple(range(20))])
-def test_sums_of_eight_bits(total: int, hot: tuple[int, ...]) -> None:
+def test_sums_of_eight_bits(encoding: str, total: int, hot: tuple[int, ...]) -> None:
     """A promised sum of inputs, spent on one input and on many, at its bound and below."""
     each = Range(0, 255)
     x = Tensor("x", (20,), UINT8, bounds=Bounds.summing(20, each, Range(0, total)))
@@ -171,9 +173,11 @@ def test_sums_of_eight_bits(total: int, hot: tuple[int, ...]) -> None:
     one = linear("one", x, weights, rng.integers(-40, 40, 60), how, input_shift=5, wrap=16)
     two = linear("two", one.output, rng.choice([-1, 0, 1], (9, 60)), wrap=16)
     graph = graph_of(one, two, source=x)
-    choices = {"one": Choice(STRAIGHT_LINE, hot), "two": STRAIGHT_LINE}
+    choices = {"one": Choice(encoding, hot), "two": STRAIGHT_LINE}
     program = compile_graph(graph, find_target("mega"), choices)
-    assert ("adc" in program.source.split("one_o0_s0:")[1].split("two_o0_s0:")[0]) == (total > 81)
+    fragments = program.source.split("; one_o0_s0:")[-1].split("; two_o0_s0:")[0]
+    wide = "columns1" if encoding == NIBBLE_LISTS else "adc"
+    assert (wide in fragments) == (total > 81)
     inputs = [*(np.eye(20, dtype=int) * total), np.zeros(20, int), *np.eye(20, dtype=int)]
     inputs += [rng.multinomial(total, rng.dirichlet(np.ones(20))) for _ in range(20)]
     assert differences(program, np.array(inputs)) == []

@@ -21,6 +21,7 @@ from kernels.encodings import (
     find_encoding,
     group_sums,
     index_lists,
+    nibble_lists,
     packed1,
     packed2,
     packed4,
@@ -40,6 +41,14 @@ Weights = NDArray[np.int8]
 
 def _by_outputs(module: ModuleType) -> Callable[[Weights], Weights]:
     return lambda weights: module.decode(module.encode(weights), len(weights))
+
+
+def _nibble_lists(weights: Weights) -> Weights:
+    size = nibble_lists.BLOCK
+    every_third = frozenset(range(0, weights.shape[1], 3))
+    rows = [weights[first : first + size] for first in range(0, len(weights), size)]
+    back = [nibble_lists.decode(nibble_lists.encode(w, every_third), len(w)) for w in rows]
+    return np.concatenate(back)
 
 
 def _trits(weights: Weights) -> Weights:
@@ -91,6 +100,7 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
         lambda w: index_lists.decode(index_lists.encode(w)),
         range(-2, 3),
     ),
+    nibble_lists.NAME: (nibble_lists, _nibble_lists, range(-2, 3)),
     packed1.NAME: (packed1, _by_outputs(packed1), (-1, 1)),
     packed2.NAME: (packed2, _by_outputs(packed2), range(-2, 2)),
     packed4.NAME: (packed4, _by_outputs(packed4), range(-8, 8)),
@@ -176,7 +186,7 @@ def test_accumulators_that_an_encoding_has(name: str) -> None:
     module, _, held = ROUND_TRIPS[name]
     weights, source = np.full((1, 1), held[0], np.int8), READS.get(name, BYTES)[0]
     assert module.problem(weights, 16, source) is module.problem(weights, 24, source) is None
-    if name in {*LARGEST_BLOCK, straight_line.NAME, trits.NAME}:
+    if name in {*LARGEST_BLOCK, nibble_lists.NAME, straight_line.NAME, trits.NAME}:
         assert "at most 24 bits" in module.problem(weights, 32, source)
     else:
         assert module.problem(weights, 32, source) is None
@@ -266,6 +276,19 @@ def test_threaded_lists_by_hand() -> None:
     )
     assert [(run.pairs, run.odd) for run in first] == [(1, False), (0, True), (0, True)]
     assert threaded_lists.size([first, second, third]) == 11 + 6 + 7
+
+
+def test_nibble_lists_by_hand() -> None:
+    weights = np.zeros((40, 2), np.int8)
+    weights[[0, 3, 13, 14, 39], 0] = [1, -1, 1, 2, 1]
+    weights[[1, 2], 1] = [-2, 1]
+    nibbles, hot = nibble_lists.encode(weights, frozenset([1]))
+    assert [nibble_lists.slot_of(output) for output in (0, 13, 14, 39)] == [0, 13, 15, 41]
+    assert nibble_lists.slots(40) == 42
+    gaps = [0, 13, 2, 0, 14, 12, 1, 0, 3, 11, 15, 14]  # by the dummies 29, 14 and 29
+    pairs = [16 * high + low for high, low in zip(gaps[::2], gaps[1::2], strict=True)]
+    assert (nibbles.data.tolist(), nibbles.hot) == (pairs, False)
+    assert (hot.data.tolist(), hot.hot) == ([2, 42, 1, 1, 43], True)
 
 
 def test_straight_line_by_hand() -> None:

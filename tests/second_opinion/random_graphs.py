@@ -24,7 +24,7 @@ from kernels.target import Target
 
 T = TypeVar("T")
 
-ATTEMPTS = 60
+ATTEMPTS = 300
 INPUTS = (1, 2, 3, 7, 8, 9, 31, 64, 100, 255, 256, 257)
 OUTPUTS = (1, 2, 5, 7, 8, 10, 11, 20, 33, 64)
 WRAPS = (None, 16, 24, 32)
