@@ -5,6 +5,8 @@ The sums lie one after the other, `RequantPlan.acc_bytes` bytes each, in the ord
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,43 +15,92 @@ from kernels.emit import Job, tensor_symbol
 from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan
 from kernels.z80.requantize import constants_size, output_constants, requantize
+from kernels.z80.stack_pointer import borrowed, may_borrow
 
 
 def finish(job: Job, layer: Linear, plan: RequantPlan, sums: str, bias: NDArray[np.int64]) -> None:
     """Requantize all sums, from the symbol `sums` on, with what is added to each, int64 (out,).
 
-    A byte of packed outputs begins as its highest bit alone: bits enter from above, and when that
-    one falls out the byte is full.
+    SP walks the sums where it may be borrowed and outputs are whole bytes. A byte of packed outputs
+    begins as its highest bit alone: bits enter from above, and when that one falls out the byte is
+    full.
 
     Uses every register but I and R. Stack: two bytes, four with sums of 32 bits.
     """
-    out, loop = job.code, job.label("finish")
     job.consts.emit(f"{job.label('outputs')}:")
     for unit in range(len(bias)):
         job.consts.data(".byte", output_constants(plan, bias, unit))
-    bits = layer.output.dtype.packed
-    if bits:
-        _fill_outputs(out, layer)
-    out.emit(f"""
-        ld hl,{sums}
-        ld ix,{job.label("outputs")}
-        ld iy,{tensor_symbol(layer.output)}
-    {loop}:
-        {_LOAD[plan.acc_bytes]}
-    """)
-    requantize(out, loop, plan)
-    if bits:
-        out.emit(f"srl l\nrr (iy+0)\njr nc,{loop}_bit\ninc iy\n{loop}_bit:")
+    walk = _Walk(job, layer, plan, sums)
+    if layer.output.dtype.packed:
+        walk.to_bits()
+    elif may_borrow(job.target):
+        with borrowed(job, "sp_finish"):
+            walk.along_the_stack_pointer()
     else:
-        store_output(out, layer.output.dtype.size)
-    out.emit(f"""
-        ld de,{constants_size(plan)}
-        add ix,de
-        pop hl
-    """)
-    jump_unless_at(out, f"({sums}+{len(bias) * plan.acc_bytes})", loop)
-    if bits:
-        out.emit("srl (iy+0)\n" * (-len(bias) % 8))
+        walk.beside_a_stack()
+
+
+@dataclass(frozen=True)
+class _Walk:
+    job: Job
+    layer: Linear
+    plan: RequantPlan
+    sums: str
+
+    @property
+    def loop(self) -> str:
+        return self.job.label("finish")
+
+    def along_the_stack_pointer(self) -> None:
+        out, output = self.job.code, self.layer.output
+        out.emit(f"ld sp,{self.sums}")
+        self._begin(_POP[self.plan.acc_bytes])
+        store_output(out, output.dtype.size)
+        end = f"({tensor_symbol(output)}+{output.size})"
+        out.emit(f"""
+            ld de,{constants_size(self.plan)}
+            add ix,de
+            ld a,iyl
+            cp {end}&0xff
+            jp nz,{self.loop}
+            ld a,iyh
+            cp {end}>>8
+            jp nz,{self.loop}
+        """)
+
+    def beside_a_stack(self) -> None:
+        self.job.code.emit(f"ld hl,{self.sums}")
+        self._begin(_LOAD[self.plan.acc_bytes])
+        store_output(self.job.code, self.layer.output.dtype.size)
+        self._end()
+
+    def to_bits(self) -> None:
+        out, units = self.job.code, len(self.layer.bias)
+        _fill_outputs(out, self.layer)
+        out.emit(f"ld hl,{self.sums}")
+        self._begin(_LOAD[self.plan.acc_bytes])
+        out.emit(f"srl l\nrr (iy+0)\njr nc,{self.loop}_bit\ninc iy\n{self.loop}_bit:")
+        self._end()
+        out.emit("srl (iy+0)\n" * (-units % 8))
+
+    def _begin(self, load: str) -> None:
+        """From the head of the loop to an output in HL."""
+        self.job.code.emit(f"""
+            ld ix,{self.job.label("outputs")}
+            ld iy,{tensor_symbol(self.layer.output)}
+        {self.loop}:
+            {load}
+        """)
+        requantize(self.job.code, self.loop, self.plan)
+
+    def _end(self) -> None:
+        self.job.code.emit(f"""
+            ld de,{constants_size(self.plan)}
+            add ix,de
+            pop hl
+        """)
+        end = f"({self.sums}+{len(self.layer.bias) * self.plan.acc_bytes})"
+        jump_unless_at(self.job.code, end, self.loop)
 
 
 def _fill_outputs(out: Assembly, layer: Linear) -> None:
@@ -64,6 +115,13 @@ _LOAD = {
     2: f"{_LOW}push hl\nex de,hl",
     3: f"{_LOW}ld a,(hl)\ninc hl\npush hl\nex de,hl",
     4: f"{_LOW}ld c,(hl)\ninc hl\nld b,(hl)\ninc hl\npush hl\npush bc\nex de,hl\nexx\npop hl\nexx",
+}
+
+
+_POP = {
+    2: "pop hl                      ; the sum",
+    3: "pop hl                      ; the sum\npop bc\ndec sp\nld a,c",
+    4: "pop hl                      ; the sum\nexx\npop hl\nexx",
 }
 
 

@@ -34,6 +34,7 @@ from kernels.z80.stack_pointer import borrowed, may_borrow
 from kernels.z80.threaded import ADD_PAIR, add_level
 
 _PAGE = 256
+_COPIES = 4  # inputs copied per round
 
 
 @emitter("z80", Linear, value_lists.NAME, writes_packed=True)
@@ -87,33 +88,42 @@ class _Block:
         """A symbol of this block's own."""
         return self.job.label(f"b{self.number}_{name}")
 
+    @property
+    def first_index(self) -> int:
+        """Of the first input in the page, at whose end the last one lies."""
+        return _PAGE - self.block.inputs
+
     def copy_inputs(self, first: int, page: str, lowest: int) -> None:
-        """Inputs into the page as u, and the sum of these, which 16 bits hold, into IX."""
-        loop = self.label("copy")
-        self.job.code.emit(f"""
-            ld ix,0
-            ld d,0
-            exx
+        """Inputs into the page as u, and the sum of these, which 16 bits hold, into BC."""
+        loop, skipped = self.label("copy"), -self.block.inputs % _COPIES
+        out = self.job.code
+        out.emit(f"""
+            ld bc,0
             ld hl,{tensor_symbol(self.layer.input)}+{first}
-            ld de,{page}
-            ld b,{self.block.inputs & 0xFF}
+            ld de,{page}+{self.first_index}
+            {f"jp {loop}_entry" if skipped else ""}
         {loop}:
-            ld a,(hl)
-            inc hl
-            {f"sub {lowest & 0xFF}" if lowest else ""}
-            ld (de),a
-            inc e
-            exx
-            ld e,a
-            add ix,de
-            exx
-            djnz {loop}
         """)
+        for number in range(_COPIES):
+            if number == skipped != 0:
+                out.emit(f"{loop}_entry:")
+            out.emit(f"""
+                ld a,(hl)
+                inc hl
+                {f"sub {lowest & 0xFF}" if lowest else ""}
+                ld (de),a
+                add a,c
+                ld c,a
+                jr nc,$+3
+                inc b
+                inc e
+            """)
+        out.emit(f"jp nz,{loop}")
 
     def set_start(self, start: str) -> None:
         """The lowest weight times the sum of inputs: shift and add, then take it off 0."""
         out = self.job.code
-        out.emit("push ix\npop de\nld hl,0\nxor a")
+        out.emit("ld d,b\nld e,c\nld hl,0\nxor a")
         for number, bit in enumerate(f"{-self.block.lowest:b}"):
             out.emit("add hl,hl\nrla" if number else "")
             out.emit("add hl,de\nadc a,0" if bit == "1" else "")
@@ -151,11 +161,12 @@ class _Block:
         for lists in self.block.lists:
             for indices in lists:
                 odd = len(indices) % 2
+                inputs = indices.astype(np.int64) + self.first_index
                 if odd:
-                    out.emit(f".word {self.label('odd')}\n.byte {indices[0]}")
+                    out.emit(f".word {self.label('odd')}\n.byte {inputs[0]}")
                 out.emit(f".word {self.label('level')}-{step * (len(indices) // 2)}")
                 if len(indices) > 1:
-                    out.data(".byte", indices[odd:])
+                    out.data(".byte", inputs[odd:])
             out.emit(f".word {self.label('row_end')}")
 
     def _walk_threads(self, sums: str, start: str) -> None:
@@ -213,7 +224,8 @@ class _Block:
         for lists in self.block.lists:
             for indices in lists:
                 count = [1, len(indices) & 0xFF] if len(indices) else [0]
-                out.data(".byte", [*count, *indices])
+                inputs = indices.astype(np.int64) + self.first_index
+                out.data(".byte", [*count, *inputs])
 
     def _walk_counted_lists(self, sums: str, start: str) -> None:
         out, wide, label = self.job.code, self.plan.acc_bytes > 2, self.label

@@ -1,0 +1,105 @@
+"""Z80 kernels on a layer of 256 inputs and 64 outputs: T-states per multiply-accumulate.
+
+A whole layer counts: inputs prepared, sums taken and requantized. Weights are evenly distributed
+over what the row says, and so are inputs. The table at the end shows each kernel beside its goal,
+where interrupts must be served (cpm-ei), and with the wait states of an MSX.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from harness.pytest_plugin import Cycles
+from harness.run import Runner
+from kernels.compile import compile_graph
+from kernels.dtypes import BIT, INT16, UINT8, DType
+from kernels.ir import Graph, Range, Tensor
+from kernels.ops.linear import Linear
+from kernels.quant import Requantization, Rounding
+from kernels.reference import run
+from kernels.target import find_target
+
+_INPUTS, _OUTPUTS = 256, 64
+_TARGETS = ("cpm", "cpm-ei", "msx")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kernel. goal, held: T-states per MAC on cpm, wanted and reached; bits: of the sums."""
+
+    name: str
+    goal: float | None
+    held: float
+    encoding: str
+    weights: tuple[int, ...]
+    x: Range
+    bits: int = 16
+    outputs: int = _OUTPUTS
+    source: DType = UINT8
+
+    def graph(self) -> Graph:
+        """The layer, with outputs of 16 bits."""
+        rng = np.random.default_rng(0)
+        weights = rng.choice(np.array(self.weights, np.int8), (self.outputs, _INPUTS))
+        x = Tensor("x", (_INPUTS,), self.source, bounds=self.x)
+        how = Requantization(np.array([1]), 0, Rounding.FLOOR, 0, INT16.low, INT16.high)
+        bias = np.zeros(self.outputs, np.int32)
+        output = Tensor("y", (self.outputs,), INT16)
+        layer = Linear("fc", x, output, weights, bias, how, wrap=self.bits)
+        return Graph("layer", x, (layer,), ("y",))
+
+    def inputs(self) -> NDArray[np.int64]:
+        """One input."""
+        rng = np.random.default_rng(1)
+        return rng.integers(self.x.low, self.x.high, (1, _INPUTS), endpoint=True)
+
+
+_BYTE, _ALL, _SIGNS = Range(0, 255), tuple(range(-128, 128)), (-1, 1)
+_ROWS = (
+    Row("int8, 7-bit operands", 55, 54.1, "dense8", tuple(range(-64, 64)), Range(0, 127)),
+    Row("the same, 24 bits", 64, 62.7, "dense8", tuple(range(-64, 64)), Range(0, 127), 24),
+    Row("int8", 75, 69.0, "dense8", _ALL, _BYTE),
+    Row("the same, 24 bits", 84, 79.4, "dense8", _ALL, _BYTE, 24),
+    Row("4 bits", 30, 29.9, "value-lists", tuple(range(-8, 8)), _BYTE),
+    Row("ternary", 15, 20.5, "value-lists", (-1, 0, 1), _BYTE),
+    Row("binary x int8", 11, 14.8, "group-sums", _SIGNS, _BYTE),
+    Row("binary x int8, 256 outputs", 11, 10.5, "group-sums", _SIGNS, _BYTE, outputs=256),
+    Row("xnor", 5, 6.2, "xnor", _SIGNS, Range(0, 1), source=BIT),
+    Row("xnor, 256 outputs", 5, 6.1, "xnor", _SIGNS, Range(0, 1), outputs=256, source=BIT),
+    Row("4 bits, small", None, 135.8, "packed4", tuple(range(-8, 8)), _BYTE),
+    Row("2 bits, small", None, 127.1, "packed2", tuple(range(-2, 2)), _BYTE),
+    Row("1 bit, small", None, 125.2, "packed1", _SIGNS, _BYTE),
+    Row("bitmap, small", None, 147.0, "bitmap", (-1, 0, 1), _BYTE),
+)
+
+
+def _per_mac(row: Row, target: str) -> float:
+    """T-states of a MAC, the outputs being those of the reference."""
+    graph, x = row.graph(), row.inputs()
+    program = compile_graph(graph, find_target(target), {"fc": row.encoding})
+    result = Runner(program).infer(x[0])
+    assert np.array_equal(result.outputs["y"], run(graph, x)["y"][0])
+    return result.layer_cycles["fc"] / (_INPUTS * row.outputs)
+
+
+def test_dense_kernels(cycles: Cycles) -> None:
+    lines = [f"  {'kernel':28} {'encoding':12} {'goal':>6}" + "".join(f"{t:>9}" for t in _TARGETS)]
+    for row in _ROWS:
+        measured = {target: _per_mac(row, target) for target in _TARGETS}
+        verdict = "  missed" if row.goal and measured["cpm"] > row.goal else ""
+        figures = "".join(f"{measured[target]:9.2f}" for target in _TARGETS)
+        lines.append(f"  {row.name:28} {row.encoding:12} {row.goal or '':6}{figures}{verdict}")
+        assert measured["cpm"] < measured["cpm-ei"]
+        assert measured["cpm"] < measured["msx"]
+    size = f"{_INPUTS} inputs, {_OUTPUTS} outputs"
+    cycles.note("\n".join([f"Z80, T-states per MAC, {size}:", *lines]))
+
+
+@pytest.mark.parametrize("row", _ROWS, ids=lambda row: f"{row.encoding}: {row.name}")
+def test_kernels_do_not_get_slower(row: Row) -> None:
+    """What is measured today, rounded up, is the most that it may ever take."""
+    assert _per_mac(row, "cpm") <= row.held
