@@ -149,11 +149,13 @@ class Levels:
         B level, C inputs at it or above, DE list, IX the sum of all levels, IYL the level's inputs.
         """
         job, loop = self.job, self.job.label("lay")
-        step = job.assembly().emit(ADD_PAIR).size
-        job.consts.emit(f"{job.label('entries')}:")
-        for count in range(self.inputs + 1):
-            job.consts.emit(f".word {job.label('level')}-{step * -(-count // 2)}")
+        step, entries = job.assembly().emit(ADD_PAIR).size, job.table("entries", _PAGE)
+        for pairs in range(-(-self.inputs // 2) + 1):
+            entries.emit(f".word {job.label('level')}-{step * pairs}")
         job.code.emit(f"""
+            exx
+            ld d,0
+            exx
             ld de,{lists}
             ld bc,{self.levels << 8}
             ld ix,0
@@ -167,13 +169,10 @@ class Levels:
             ld (hl),e                   ; indices go behind the address
             dec e
             dec e
+            inc a
+            and 0xfe                    ; two bytes for each pair
             ld l,a
-            ld h,0
-            add hl,hl
-            push de
-            ld de,{job.label("entries")}
-            add hl,de
-            pop de
+            ld h,{job.label("entries")}>>8
             ld a,(hl)
             inc hl
             ld h,(hl)
@@ -194,11 +193,10 @@ class Levels:
             ld a,iyl
             add a,c
             ld c,a
-            push de
+            exx
             ld e,a
-            ld d,0
             add ix,de
-            pop de
+            exx
             dec b
             jp nz,{loop}
         """)
