@@ -70,6 +70,12 @@ def _yes(value: bool) -> str:
     return "yes" if value else "NO"
 
 
+def _estimate(
+    name: str, title: str, value: Callable[[Record], Value], text: Callable[..., str]
+) -> Column:
+    return Column(name, title, value, text, optional=True, derived=True, group="estimates")
+
+
 COLUMNS = (
     Column("model", "model", lambda r: r.model, left=True),
     Column("target", "target", lambda r: r.target, left=True),
@@ -88,42 +94,10 @@ COLUMNS = (
     Column("macs", "MACs", lambda r: r.macs, _count, rank=7),
     Column("nonzero", "nonzero", lambda r: r.nnz, _count, rank=8),
     Column("per-mac", "cycles/MAC", lambda r: r.cycles_per_mac, _fixed(2), rank=6, derived=True),
-    Column(
-        "estimate",
-        "est. cycles",
-        estimated_cycles,
-        _count,
-        optional=True,
-        derived=True,
-        group="estimates",
-    ),
-    Column(
-        "estimate-error",
-        "error",
-        cycles_error,
-        _signed,
-        optional=True,
-        derived=True,
-        group="estimates",
-    ),
-    Column(
-        "flash-estimate",
-        "est. flash",
-        estimated_flash,
-        _count,
-        optional=True,
-        derived=True,
-        group="estimates",
-    ),
-    Column(
-        "flash-error",
-        "flash error",
-        flash_error,
-        _signed,
-        optional=True,
-        derived=True,
-        group="estimates",
-    ),
+    _estimate("estimate", "est. cycles", estimated_cycles, _count),
+    _estimate("estimate-error", "error", cycles_error, _signed),
+    _estimate("flash-estimate", "est. flash", estimated_flash, _count),
+    _estimate("flash-error", "flash error", flash_error, _signed),
     Column("exact", "exact", lambda r: r.bit_exact, _yes, layers=False),
     Column("accuracy", "accuracy", lambda r: r.accuracy, _percent, layers=False, points=True),
     Column(
