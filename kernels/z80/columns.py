@@ -89,7 +89,10 @@ class Walk:
 
 
 def write_columns(out: Assembly, job: Job, columns: Sequence[Column], acc_bytes: int) -> None:
-    """Runs, each as the address where it is entered and its data; and a byte for the last POP."""
+    """Runs, each as the address where it is entered and its data.
+
+    The last POP of a column may bring one byte more than is left of it, so something must follow.
+    """
     for column in columns:
         for run in column:
             if isinstance(run, GapRun):
@@ -98,7 +101,6 @@ def write_columns(out: Assembly, job: Job, columns: Sequence[Column], acc_bytes:
             else:
                 out.emit(f".word {entry(job, run, acc_bytes)}")
             out.data(".byte", run.data)
-    out.data(".byte", [0])
 
 
 def starts(columns: Sequence[Column]) -> list[int]:

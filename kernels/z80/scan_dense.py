@@ -51,7 +51,9 @@ class _Scan:
     def _write_table(self) -> None:
         walk = self.walk
         name, job = walk.name, walk.job
-        write_columns(job.table(f"{name}_columns"), job, self.columns, walk.acc_bytes)
+        columns = job.table(f"{name}_columns")
+        write_columns(columns, job, self.columns, walk.acc_bytes)
+        columns.data(".byte", [0])
         table = job.table(f"{name}_starts")
         for start in starts(self.columns):
             table.emit(f".word {walk.label('columns')}+{start}")

@@ -7,10 +7,9 @@ where a column's end goes; E' the unit while its column is walked. An inactive u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kernels.encodings.threaded_gaps import Column
-from kernels.z80.columns import Walk, starts, write_columns
+from kernels.z80.column_table import write_table
+from kernels.z80.columns import Walk
 
 _GROUP = 16
 _INACTIVE = 0x7F
@@ -23,25 +22,6 @@ def scan_sums(walk: Walk, sums: str, shift: int, columns: list[Column]) -> None:
     """
     write_table(walk, columns)
     _Words(walk, sums, shift, columns).write()
-
-
-def write_table(walk: Walk, columns: list[Column], before: Sequence[int] = ()) -> None:
-    """Low bytes of the columns' addresses in one page, high bytes in the next, and the columns.
-
-    before: bytes of a page in front of the two.
-    """
-    job = walk.job
-    write_columns(job.table(f"{walk.name}_columns"), job, columns, walk.acc_bytes)
-    table = job.table(f"{walk.name}_starts", align=256)
-    if before:
-        table.data(".byte", before)
-        table.emit(f".space {256 - len(before)}")
-    addresses = [f"{walk.label('columns')}+{start}" for start in starts(columns)]
-    for address in addresses:
-        table.emit(f".byte ({address})&0xff")
-    table.emit(f".space {256 - len(addresses)}")
-    for address in addresses:
-        table.emit(f".byte ({address})>>8")
 
 
 class Scan:

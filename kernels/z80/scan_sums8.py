@@ -8,8 +8,9 @@ gain beyond its column's walk.
 from __future__ import annotations
 
 from kernels.encodings.threaded_gaps import Column
+from kernels.z80.column_table import write_table
 from kernels.z80.columns import Walk
-from kernels.z80.scan_sums import Scan, write_table
+from kernels.z80.scan_sums import Scan
 from kernels.z80.sums import Block
 from kernels.z80.sums8 import Bytes
 
