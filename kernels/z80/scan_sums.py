@@ -2,7 +2,8 @@
 
 Registers: HL' a unit's high byte, D' that page, B' the table of columns' addresses, A 0x7f, IX
 where a column's end goes; E' the unit while its column is walked. An inactive unit takes 18 T, and
-10 more each 16. An active one takes 127 and 8 for each bit of the shift beyond its column's walk.
+10 more each 16. An active one takes 115 T beyond its column's walk, 12 for each bit of the shift,
+and 14 where values may be more than a byte.
 """
 
 from __future__ import annotations
@@ -100,9 +101,9 @@ class _Words(Scan):
             ld c,(hl)
         """)
         out.emit("rrca\nrr c\n" * self.shift if self.shift else "inc c\ndec c")
-        out.emit(f"jp z,{label('zero')}")
+        out.emit(f"jr z,{label('zero')}")
         if self.walk.added > 1:
-            out.emit(f"and {self._upper}\njp nz,{label('wide')}")
+            out.emit(f"and {self._upper}\njr nz,{label('wide')}")
         out.emit("ld h,b")
         self.find_column("ld sp,hl")
         out.emit("ld a,c\nexx\nld c,a\nret")

@@ -1,8 +1,8 @@
 """The scan of units whose sums of a byte each the layer before has left (sums8.py).
 
 Registers as in scan_sums.py; the table's first page holds what is added to each unit's value. An
-inactive unit takes 18 T, and 10 more each 16. An active one takes 117 and 4 for each bit of the
-gain beyond its column's walk.
+inactive unit takes 18 T, and 10 more each 16. An active one takes 133 T beyond its column's walk,
+and 4 for each bit of the gain.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Bytes(Scan):
             sub {known.threshold}
             ld e,l
             cp {known.narrow}
-            jp nc,{label("wide")}
+            jr nc,{label("wide")}
             {shift}
             ld h,b
             add a,(hl)                  ; x

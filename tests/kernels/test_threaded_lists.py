@@ -196,6 +196,40 @@ def test_a_choice_says_how_often_inputs_are_active() -> None:
         compile_graph(graph, find_target("cpm"), {"fc": Choice(THREADED, rates=(0.5,) * 3)})
 
 
+@pytest.mark.parametrize("shift", range(1, 8))
+@pytest.mark.parametrize(("weight", "wide"), [(1, False), (2, True)])
+def test_units_of_sums_cost_a_test_or_their_value(shift: int, weight: int, wide: bool) -> None:
+    """Ten units, so the scan's loop is not closed; each column has two events.
+
+    What is shifted by 7 fits a byte, whatever the sum.
+    """
+    high = 0x7FFF if wide else 0xFF
+    source = Tensor("x", (10,), INT16, bounds=Range(0, high))
+    one = linear("one", source, weight * np.eye(10), -1, requantization(1, shift, low=0), wrap=16)
+    two = linear("fc", one.output, [[-2] * 10], 0x27FF, wrap=16)
+    graph = graph_of(one, two, source=source)
+    assert forms(graph) == ["sums"]
+    value = (1 << shift) + 1
+    times = [cycles(graph, [value] * active + [0] * (10 - active)) for active in (1, 4, 7)]
+    active = 115 + 12 * shift + 14 * (wide and shift < 7) + 10 + 2 * EVENT + 8
+    assert times[1] - times[0] == 3 * (active - 18)
+    assert times[2] - times[0] == 6 * (active - 18)
+
+
+@pytest.mark.parametrize("gain", range(5))
+def test_units_of_bytes_cost_a_test_or_their_value(gain: int) -> None:
+    bounds = Bounds.summing(10, Range(0, 9), Range(0, 10))
+    source = Tensor("x", (10,), UINT8, bounds=bounds)
+    one = linear("one", source, np.eye(10), 0, requantization(1, 0, low=0), input_shift=gain)
+    two = linear("fc", one.output, [[-2] * 10], 0x27FF, wrap=16)
+    graph = graph_of(one, two, source=source)
+    assert forms(graph) == ["sums8"]
+    times = [cycles(graph, [1] * active + [0] * (10 - active)) for active in (1, 4, 7)]
+    active = 133 + 4 * gain + 10 + 2 * EVENT + 8
+    assert times[1] - times[0] == 3 * (active - 18)
+    assert times[2] - times[0] == 6 * (active - 18)
+
+
 @pytest.mark.parametrize("hot", [(), (0,), (1, 2), tuple(range(6))])
 @pytest.mark.parametrize("bits", [16, 24])
 def test_hot_columns_are_lists_and_cold_ones_gaps(bits: int, hot: tuple[int, ...]) -> None:
