@@ -348,3 +348,13 @@ def test_it_needs_the_stack_pointer() -> None:
         Unsupported, match=r"fc: threaded-lists borrows .* on cpm-ei: use index-lists"
     ):
         compile_with(single([[1]]), "cpm-ei", THREADED)
+
+
+@pytest.mark.parametrize("encoding", [THREADED, GAPS])
+@pytest.mark.parametrize(("multiplier", "pushed"), [(1, 0), (3, 2)])
+def test_the_stack_is_used_by_requantization_alone(
+    encoding: str, multiplier: int, pushed: int
+) -> None:
+    graph = single(np.ones((9, 20)), 5, requantization(multiplier, 3), source=INT16, wrap=16)
+    run = Runner(compile_with(graph, "cpm", encoding)).infer(np.full(20, -300))
+    assert run.stack_peak == 2 + pushed  # the return address, and that
