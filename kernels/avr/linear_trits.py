@@ -24,7 +24,7 @@ from kernels.avr.list_output import ListOutput
 from kernels.avr.memory import RAMPZ, load, point, point_z
 from kernels.avr.requantize import ACC, is_short, requantize
 from kernels.avr.sums import finish_sums
-from kernels.avr.trit_handlers import FIRST, handlers
+from kernels.avr.trit_handlers import END, FIRST, handlers, places
 from kernels.emit import Job, emitter, little_endian
 from kernels.encodings import trits
 from kernels.encodings.trits import BLOCK
@@ -118,8 +118,8 @@ class _Trits:
                 if self.bias_bytes:
                     out.data(".byte", little_endian(value, self.bias_bytes))
             for segment in np.split(block.codes, np.cumsum(sizes)[:-1]):
-                out.data(".byte", [*segment.tolist(), trits.END])
-            out.data(".byte", [block.pairs.size, *block.pairs.ravel().tolist()])
+                out.data(".byte", [*places(segment), END])
+            out.data(".byte", [block.pairs.size, *places(block.pairs)])
         out.emit(f"{self.job.label('stream_end')}:")
 
     def _block(self, lists: ActiveList) -> None:
@@ -282,6 +282,10 @@ class _Shifts:
         """The outputs of a block."""
         job, out, width = self.job, self.job.code, self.plan.acc_bytes
         put = job.label("put")
+        if job.writes is ACTIVE and self.in_place:
+            for number in range(BLOCK):
+                self._put_in_place(f"{put}{number}", FIRST + number * width)
+            return
         for number in range(BLOCK):
             low = FIRST + number * width
             if job.writes is ACTIVE:
@@ -293,6 +297,22 @@ class _Shifts:
         out.emit(f"rjmp  {put}_end\n{put}:")
         self._put(out, put)
         out.emit(f"ret\n{put}_end:")
+
+    @property
+    def in_place(self) -> bool:
+        """Whether accumulators are shifted where they stand, and then are the activations."""
+        how, plan = self.plan.how, self.plan
+        plain = how.round_bias == 0 and how.shift < 8 and plan.clamp_high is None
+        return plain and plan.output_bytes <= plan.acc_bytes and not self.job.far
+
+    def _put_in_place(self, label: str, low: int) -> None:
+        """One accumulator in its registers to one activation in the list."""
+        out, acc = self.job.code, tuple(range(low, low + self.plan.acc_bytes))
+        out.emit(f"tst   r{acc[-1]}\nbrmi  {label}")
+        shift = [f"lsr   r{acc[-1]}", *(f"ror   r{register}" for register in reversed(acc[:-1]))]
+        out.emit("\n".join(shift * self.plan.how.shift))
+        self.lists.put_in_place(out, label, acc, "r17")
+        out.emit(f"{label}:\ninc   r17")
 
     def _put(self, out: Assembly, put: str) -> None:
         """One accumulator in r18.. to one activation."""

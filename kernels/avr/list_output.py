@@ -65,14 +65,25 @@ class ListOutput:
             self._put_high(out, "X", index, f"r{value + 1}")
             out.emit(f"{prefix}_small:")
 
+    def put_in_place(self, out: Assembly, skip: str, value: tuple[int, ...], index: str) -> None:
+        """Append an activation at Y that stands in any registers, the lowest first."""
+        out.emit(f"tst   r{value[0]}\nbreq  {skip}_next")
+        out.emit(f"st    Y+, {index}\nst    Y+, r{value[0]}\n{skip}_next:")
+        if self.lists.digits > 1:
+            out.emit(f"tst   r{value[1]}\nbreq  {skip}_small\nmov   r24, {index}")
+            out.emit(f"mov   r25, r{value[1]}\n{self._call} {self._routine()}\n{skip}_small:")
+
     def put_constant(self, out: Assembly, skip: str, value: tuple[int, ...], number: int) -> None:
         """Append an activation, lowest register first, of an output; clobbers r24."""
         out.emit(f"ldi   r24, {number}\ntst   r{value[0]}\nbreq  {skip}_next")
         out.emit(f"st    X+, r24\nst    X+, r{value[0]}\n{skip}_next:")
         if self.lists.digits > 1:
             out.emit(f"tst   r{value[1]}\nbreq  {skip}\nmov   r25, r{value[1]}")
-            call = "call " if "JMP" in self.job.target.features else "rcall"
-            out.emit(f"{call} {self._routine()}")
+            out.emit(f"{self._call} {self._routine()}")
+
+    @property
+    def _call(self) -> str:
+        return "call " if "JMP" in self.job.target.features else "rcall"
 
     def _routine(self) -> str:
         """The subroutine that appends r24 and r25 to the list of high bytes."""

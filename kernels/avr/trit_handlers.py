@@ -1,9 +1,9 @@
 """The code that adds an input to five outputs at once: a handler for each pattern of weights.
 
 `next` takes the next pair of index and byte from a list, loads the index's code in the block, and
-jumps there: the code is a place in a page of 256 jumps. A handler adds or subtracts the byte in the
-registers of its outputs, 2 cycles each, and ends in `next`. The end of the list has a code, too,
-whose place in the page holds a RET.
+jumps there: codes are stored as places in a page of 256 instructions, mostly jumps. A handler adds
+or subtracts the byte in the registers of its outputs, and ends in `next`, which itself is the
+handler of no weights. The end of the list has a code, too, whose place in the page holds a RET.
 
 Handlers share their tails: that of a pattern is the addition of its first output, then the handler
 of the rest. One of several with the same rest lies right before it, the others jump there, or have
@@ -13,9 +13,9 @@ Registers: r0 the byte, r1 zero, r2.. accumulators, lowest bytes first; r18, r19
 where the block's codes begin; r21 zero; r22, r23 (r24) where its pairs begin; X the list. Clobbers
 Z and, where far, r25.
 
-Cycles: from one handler to the next 15, 19 where far, and 2 for each jump to a shared tail; a
-weight that is not zero takes as many as accumulators have bytes. A pattern that is a pair takes two
-handlers and 30 cycles more, 33 where far.
+Cycles: from one handler to the next 15, 18 where far, 2 less for no weights, and 2 more for each
+jump to a shared tail; a weight that is not zero takes as many as accumulators have bytes. A pattern
+that is a pair takes two handlers and 30 cycles more, 33 where far.
 """
 
 from __future__ import annotations
@@ -24,16 +24,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels.asm import Assembly
 from kernels.avr.memory import RAMPZ
 from kernels.emit import Job
-from kernels.encodings.trits import BLOCK, END, PATTERNS, Pattern
+from kernels.encodings.trits import BLOCK, PAIRS, PATTERNS, Pattern
 
 FIRST = 2  # the accumulators' first register
 _PAGE = 256
+END = _PAGE - 1  # behind a block's last code
+_BEFORE = 10  # places that `next` takes besides the one that its code has anyway
 _EMPTY = (0,) * BLOCK
 _COPIED = 1  # outputs that a tail may have to be copied
+
+
+def places(codes: NDArray[np.uint8]) -> list[int]:
+    """Where in the page the handlers of codes are."""
+    return [code + _BEFORE if code else 0 for code in codes.ravel().tolist()]
 
 
 def handlers(job: Job, width: int) -> str:
@@ -50,17 +58,15 @@ class _Handlers:
     far: bool
 
     def write(self, out: Assembly) -> None:
-        for code in range(_PAGE):
-            if code == END:
-                out.emit("ret")
-            elif code < len(PATTERNS):
-                out.emit(f"rjmp  {self.label(PATTERNS[code])}")
-            else:
-                out.emit(f"rjmp  {self.name}_pair")
+        out.emit(f"{self.name}_next:")
+        size = self._next(out)
+        out.emit("nop\n" * (_BEFORE + 1 - size // 2))
+        for pattern in PATTERNS[1:]:
+            out.emit(f"rjmp  {self.label(pattern)}")
+        out.emit(f"rjmp  {self.name}_pair\n" * PAIRS)
+        out.emit("ret")
         for chain in _chains():
             self._chain(out, chain)
-        out.emit(f"{self.name}_next:")
-        self._next(out)
         self._pair(out)
 
     def label(self, pattern: Pattern) -> str:
@@ -92,7 +98,9 @@ class _Handlers:
         for byte in range(1, self.width):
             out.emit(f"{carry}   r{low + byte}, r1")
 
-    def _next(self, out: Assembly) -> None:
+    def _next(self, out: Assembly) -> int:
+        """The next input; how many bytes that takes."""
+        before = out.size
         out.emit("""
                 ld    r30, X+                 ; input
                 ld    r0, X+
@@ -104,6 +112,7 @@ class _Handlers:
             out.emit(f"mov   r25, r20\nadc   r25, r1\nout   {RAMPZ:#x}, r25")
         out.emit(f"{'elpm' if self.far else 'lpm'}   r30, Z")
         self._jump(out)
+        return out.size - before
 
     def _jump(self, out: Assembly) -> None:
         """To the handler of the code in r30."""
@@ -116,7 +125,7 @@ class _Handlers:
                 cpse  r21, r1
                 rjmp  {self.name}_second
                 lsl   r30
-                subi  r30, {2 * len(PATTERNS) - _PAGE - 1}             ; behind the number of pairs
+                subi  r30, {2 * (END - PAIRS) - _PAGE - 1}             ; behind the number of pairs
                 mov   r31, r23
                 add   r30, r22
                 adc   r31, r1

@@ -2,7 +2,7 @@
 
 A block is five outputs, and the weights that an input has there are a pattern. The 211 patterns of
 {-1, 0, 1} with a zero in them have codes of their own. Any other, of five nonzeros or with a weight
-of +-2, is the sum of two of these; each block has room for 44 such pairs.
+of +-2, is the sum of two of these; each block has room for 34 such pairs.
 """
 
 from __future__ import annotations
@@ -27,15 +27,14 @@ Pattern = tuple[int, ...]
 PATTERNS: tuple[Pattern, ...] = tuple(
     sorted((p for p in product((0, 1, -1), repeat=BLOCK) if 0 in p), key=np.count_nonzero)
 )
-END = 255  # what a kernel may put behind a block's last code
-PAIRS = END - len(PATTERNS)
+PAIRS = 34  # a kernel may need the 11 codes that are left
 
 _CODES = {pattern: code for code, pattern in enumerate(PATTERNS)}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Block:
-    """Five outputs. codes: uint8 (inputs,), those from 211 on are pairs: uint8 (n <= 44, 2)."""
+    """Five outputs. codes: uint8 (inputs,), those from 211 on are pairs: uint8 (n <= 34, 2)."""
 
     codes: NDArray[np.uint8]
     pairs: NDArray[np.uint8]
