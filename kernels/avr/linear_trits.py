@@ -8,7 +8,8 @@ the accumulators are shifted up by a byte behind each; then come the bias and th
 In flash, for each block: the biases, if sums start at them; per segment of inputs a code each and
 the end's; twice the number of pairs; the pairs.
 
-Registers: as `trit_handlers`, and r17 the output's index, Y where outputs go.
+Registers: as `trit_handlers`, and r17 the output's index, Y where outputs go; T is set if any high
+byte is not zero.
 """
 
 from __future__ import annotations
@@ -126,28 +127,34 @@ class _Trits:
         """A block's sums, from Z at its biases to the next block's stream in r22, r23 (r24)."""
         out, label = self.job.code, self.job.label("block")
         codes = sum(lists.sizes) + len(lists.sizes)
-        out.emit(f"{label}:")
+        high = lists.digits > 1
+        if high:
+            self._look_for_high(lists)
+            out.emit(f"rjmp  {label}")
+            self._high(label, lists, codes)
+        out.emit(f"{label}:\nclr   r21")
         self._pointer(18, self.bias_bytes * BLOCK)
         self._pointer(22, self.bias_bytes * BLOCK + codes)
-        out.emit("clr   r21")
-        high = [
-            (lists.address(digit, segment), size)
-            for digit in range(1, lists.digits)
-            for segment, size in enumerate(lists.sizes)
-        ]
-        for address, size in high:
-            out.emit(f"lds   r25, {address}\ncpi   r25, {size}\nbreq  .+2\nrjmp  {label}_high")
+        if high:
+            out.emit(f"brtc  .+2\nrjmp  {label}_high")
         self._start()
         if high:
             out.emit(f"{label}_low:")
         self._walk(lists, 0)
-        if high:
-            self._high(label, lists, codes)
+
+    def _look_for_high(self, lists: ActiveList) -> None:
+        """Set T if any list of high bytes holds an input."""
+        out = self.job.code
+        out.emit("clt")
+        for digit in range(1, lists.digits):
+            for segment, size in enumerate(lists.sizes):
+                address = lists.address(digit, segment)
+                out.emit(f"lds   r25, {address}\ncpi   r25, {size}\nbreq  .+2\nset")
 
     def _high(self, label: str, lists: ActiveList, codes: int) -> None:
         """What high bytes add, shifted up, then the biases."""
         out = self.job.code
-        out.emit(f"rjmp  {label}_summed\n{label}_high:")
+        out.emit(f"{label}_high:")
         out.emit("\n".join(f"clr   r{register}" for register in self.accumulators))
         for digit in range(lists.digits - 1, 0, -1):
             self._walk(lists, digit)
@@ -158,7 +165,7 @@ class _Trits:
             self._load_pointer(22)
             self._step_z(-(self.bias_bytes * BLOCK + codes))
             self._add_biases()
-        out.emit(f"rjmp  {label}_low\n{label}_summed:")
+        out.emit(f"set\nrjmp  {label}_low")
 
     def _shift_up(self) -> None:
         for low in self.accumulators[:: self.width]:

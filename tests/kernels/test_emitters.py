@@ -160,6 +160,21 @@ def test_lists_between_layers(first: str, second: str, units: int) -> None:
     assert differences(program, np.concatenate([*small, np.zeros((1, 40), np.int64)])) == []
 
 
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("wrap", [16, 24])
+@pytest.mark.parametrize("target", ["uno", "mega"])
+def test_trits_with_many_pairs(target: str, wrap: int, rounding: Rounding) -> None:
+    """Patterns of +-2 and of five nonzeros in every block, the outputs of which are rounded."""
+    rng = np.random.default_rng(wrap)
+    weights = rng.choice([-1, 0, 0, 1], (25, 60))
+    weights[2::5, ::4] = -2
+    weights[3::5, 1::7] = 2
+    weights[:, 50] = 1
+    how = requantization(1, 2, rounding=rounding, low=-1000, high=1000)
+    graph = single(weights, rng.integers(-99, 99, 25), how, source=INT16, wrap=wrap)
+    assert differences(compile_with(graph, target, TRITS), batch(graph, 5)) == []
+
+
 @pytest.mark.parametrize("encoding", [NIBBLE_LISTS, STRAIGHT_LINE])
 @pytest.mark.parametrize("total", [40, 60, 81, 127])
 @pytest.mark.parametrize("hot", [(), (0, 2, 5, 6), tuple(range(20))])

@@ -1,0 +1,92 @@
+"""z80ai's tinychat by event-driven kernels on AVR: cycles for the flash that one has.
+
+Cycles are means of the steps of free-running replies to the first 400 unique queries, from the
+counts in SRAM to the logits and their argmax. Hot columns are chosen from other steps than these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from adversarial import adversarial
+from numpy.typing import NDArray
+
+from harness.pytest_plugin import Cycles, LoadModel
+from harness.run import Runner
+from kernels import reference
+from kernels.choice import Choice
+from kernels.compile import compile_graph, lower
+from kernels.ir import Graph
+from kernels.ops.linear import Linear
+from kernels.target import find_target
+from models.tinychat import load_tinychat
+
+QUERIES, ADVERSARIAL, CALIBRATION = 400, 200, 300
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to hold the layers: encodings, and the share of each layer's inputs that are hot."""
+
+    target: str
+    encodings: tuple[str, ...]
+    hot: float
+    flash: int
+    sram: int
+    cycles: int
+
+
+TRITS = ("nibble-lists", "trits", "trits", "trits")
+ROWS = {
+    "31 KiB": Row("atmega328p", TRITS, 0.45, 31_744, 1_792, 98_000),
+    "29.2 KiB": Row("atmega328p", TRITS, 0.1, 29_900, 1_792, 101_000),
+    "27.5 KiB": Row("atmega328p", ("nibble-lists",) * 4, 0.0, 28_160, 2_048, 123_000),
+    "ATmega2560": Row("mega", ("straight-line",) * 4, 1.0, 253_952, 8_192, 36_000),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_row(cycles: Cycles, load_model: LoadModel, tinychat_folder: Path, name: str) -> None:
+    model, row, chat = load_model("tinychat"), ROWS[name], load_tinychat(tinychat_folder)
+    steps = chat.free_running(QUERIES).astype(np.int64)
+    teacher_forced = chat.teacher_forced.inputs
+    calibration = teacher_forced[:: len(teacher_forced) // CALIBRATION].astype(np.int64)
+    held = choices(model.graph, row, calibration)
+    program = compile_graph(model.graph, find_target(row.target), held)
+    inputs = np.concatenate([steps, adversarial(model, ADVERSARIAL)])
+    want, runner = reference.run(model.graph, inputs), Runner(program)
+    spent, peak = [], 0
+    for number, x in enumerate(inputs):
+        run = runner.infer(x)
+        for output in model.graph.outputs:
+            assert np.array_equal(run.outputs[output], want[output][number]), (number, output)
+        spent.append(run.cycles)
+        peak = max(peak, run.stack_peak)
+    own, sram = np.array(spent[: len(steps)]), program.arena.size + peak
+    cycles.note(
+        f"tinychat on {row.target}, {name}: {program.flash:,} bytes of flash, {sram:,} of SRAM and "
+        f"stack; {own.min():,} / {own.mean():,.0f} / {own.max():,} cycles (min / mean / max) on "
+        f"{len(own):,} free-running steps; {len(inputs):,} inputs bit-exact; "
+        f"{program.target.milliseconds(own.mean()):.2f} ms"
+    )
+    assert len(steps) > 1_800
+    assert program.flash <= row.flash
+    assert sram <= row.sram
+    assert own.mean() <= row.cycles
+
+
+def choices(graph: Graph, row: Row, calibration: NDArray[np.int64]) -> Mapping[str, Choice]:
+    """Each layer's encoding, with those inputs hot that are active most often."""
+    lowered = lower(graph)
+    values = reference.run(lowered, calibration)
+    layers = [node for node in lowered.nodes if isinstance(node, Linear)]
+    found = {}
+    for layer, encoding in zip(layers, row.encodings, strict=True):
+        active = (values[layer.input.name].reshape(len(calibration), -1) != 0).sum(axis=0)
+        order = np.argsort(-active, kind="stable")[: int(row.hot * len(active))]
+        found[layer.name] = Choice(encoding, tuple(sorted(order.tolist())))
+    return found
