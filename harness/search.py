@@ -136,8 +136,14 @@ def _measured(
     for layer in weighted_layers(lowered):
         work = layer_workload(lowered, layer, base.plan.ranges[layer.input.name], values)
         fixed = [given[layer.name]] if layer.name in given else None
+        too_large: set[str] = set()
         for choice in fixed or finder.of(layer, work.graph):
-            yield Candidate(layer.name, choice, layer_cost(work, choice, target, cache))
+            if choice.encoding in too_large:
+                continue  # hot columns only make it larger
+            cost = layer_cost(work, choice, target, cache)
+            yield Candidate(layer.name, choice, cost)
+            if isinstance(cost, Refused) and cost.excess > 0 and not choice.hot:
+                too_large.add(choice.encoding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +182,7 @@ class _Searcher:
         capacity = self.limits.bytes[0] - self._fixed_bytes()
         picks: list[Pick] = []
         for _ in range(_ROUNDS):
-            picks = cheapest(self._items(), capacity, self._shared(), BEST)
+            picks = cheapest(self._items(), capacity, self._common, BEST)
             excess = min((self._excess(self._plan(pick)) for pick in picks), default=0)
             if excess <= 0:
                 break
@@ -208,22 +214,33 @@ class _Searcher:
                 groups[one.layer].append((one.choice, one.cost))
         return groups
 
-    def _items(self) -> list[list[Item]]:
-        return [
-            [Item(c.flash, self.objective.of(c), frozenset(c.shared)) for _, c in group]
-            for group in self._groups.values()
-        ]
+    @cached_property
+    def _common(self) -> dict[str, int]:
+        """Bytes of the parts that candidates of more than one layer use, by symbol."""
+        users: dict[str, set[str]] = {}
+        sizes: dict[str, int] = {}
+        for layer, group in self._groups.items():
+            for _, cost in group:
+                for symbol, size in cost.shared.items():
+                    users.setdefault(symbol, set()).add(layer)
+                    sizes[symbol] = max(sizes.get(symbol, 0), size)
+        return {symbol: sizes[symbol] for symbol, layers in users.items() if len(layers) > 1}
 
-    def _shared(self) -> dict[str, int]:
-        costs = [cost for group in self._groups.values() for _, cost in group]
-        return {symbol: size for cost in costs for symbol, size in cost.shared.items()}
+    def _items(self) -> list[list[Item]]:
+        """Candidates for the knapsack; what no other layer shares is a layer's own."""
+        return [[self._item(cost) for _, cost in group] for group in self._groups.values()]
+
+    def _item(self, cost: Cost) -> Item:
+        own = sum(size for symbol, size in cost.shared.items() if symbol not in self._common)
+        parts = frozenset(symbol for symbol in cost.shared if symbol in self._common)
+        return Item(cost.flash + own, self.objective.of(cost), parts)
 
     def _plan(self, pick: Pick) -> Plan:
         chosen = zip(self._groups.items(), pick.indices, strict=True)
         return {layer: group[index][0] for (layer, group), index in chosen}
 
     def _smallest(self) -> Plan | None:
-        pick = smallest(self._items(), self._shared())
+        pick = smallest(self._items(), self._common)
         return None if pick is None else self._plan(pick)
 
     def _uniform(self, encoding: str) -> Plan:

@@ -19,6 +19,7 @@ _CONDITIONS = frozenset({"nz", "z", "nc", "c", "po", "pe", "p", "m"})
 _JUMPS = frozenset({"rjmp", "jmp", "jp", "jr"})
 _CALLS = frozenset({"rcall", "call"})
 _RETURNS = frozenset({"ret", "reti", "retn"})
+_AHEAD = {"$+": 0, ".+": 1}  # counted from the jump itself, or from the instruction below it
 _INDIRECT = frozenset({"ijmp", "eijmp", "icall", "eicall", "rst", "halt", "sleep", "break"})
 
 
@@ -152,8 +153,8 @@ def _need(flow: Flow, number: int, after: int | None) -> int:
 
 def _target(flow: Flow, number: int) -> int:
     name = flow.instructions[number].operands[-1]
-    if name.startswith("$+") and name[2:].isdecimal():
-        return _ahead(flow, number, int(name[2:]))
+    if name[:2] in _AHEAD and name[2:].isdecimal():
+        return _ahead(flow, number + _AHEAD[name[:2]], int(name[2:]))
     if name not in flow.labels:
         raise UnknownFlow(f"{flow.instructions[number].text} in {place(flow, number)}")
     return flow.labels[name]

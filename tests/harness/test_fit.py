@@ -97,12 +97,13 @@ def test_every_command_takes_a_plan(cli: Cli, plan: str) -> None:
 
 def test_the_worst_case_is_shown(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "fit.json"
-    done = cli("fit", "tiny", "--target", "uno", "--worst", "20", "--json", str(file))
+    dense = ("--encoding", "fc=dense8", "--worst")
+    done = cli("fit", "tiny", "--target", "uno", *dense, "20", "--json", str(file))
     assert done.code == 0
     assert "all, searched" in done.out
     worst = json.loads(file.read_text())["worst_case"]
     assert worst["cycles_max"] <= worst["cycles_found"] <= worst["bound"]
     assert [one["layer"] for one in worst["layers"]] == ["fc", "best"]
     assert all(one["cycles_max"] <= one["bound"] for one in worst["layers"])
-    unknown = cli("fit", "tiny", "--target", "cpm", "--encoding", "fc=dense8", "--worst", "1")
+    unknown = cli("fit", "tiny", "--target", "cpm", *dense, "1")
     assert "unknown: " in unknown.out

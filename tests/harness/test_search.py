@@ -39,6 +39,19 @@ def store(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache")
 
 
+@pytest.fixture(autouse=True)
+def _two_encodings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few enough to try every plan, however many encodings there are."""
+    for isa in ("avr", "z80"):
+        emit.kernels_for(isa, Linear)  # loads them
+    kept = {
+        key: one
+        for key, one in emit._EMITTERS.items()
+        if key[1] is not Linear or key[2] in {"dense8", "index-lists"}
+    }
+    monkeypatch.setattr(emit, "_EMITTERS", kept)
+
+
 @pytest.fixture
 def trade(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only dense8 on AVR, made to trade bytes for cycles: nops for each column that is not hot."""

@@ -32,7 +32,7 @@ BOUNDED = [("uno", "dense8"), ("attiny85", "dense8"), ("uno", "index-lists"), ("
 
 
 @pytest.mark.parametrize(("target", "encoding"), BOUNDED)
-@settings(derandomize=True, deadline=None, max_examples=30, phases=[Phase.generate])
+@settings(derandomize=True, deadline=None, max_examples=15, phases=[Phase.generate])
 @given(data=st.data(), seed=st.integers(0, 1 << 32))
 def test_no_input_exceeds_the_bound(
     target: str, encoding: str, data: st.DataObject, seed: int
@@ -62,11 +62,13 @@ def scan(length: int) -> Graph:
 
 
 @pytest.mark.parametrize("target", [UNO, CPM])
-def test_rising_elements_come_near_the_bound_of_argmax(target: object) -> None:
+def test_elements_that_rise_come_near_the_bound_of_argmax(target: object) -> None:
     draft = draft_graph(scan(50), target)  # type: ignore[arg-type]
     bound = program_bound(draft)
     assert bound is not None
-    cycles = Runner(link_draft(draft)).infer(np.arange(50) * 300).cycles
+    rising = np.arange(50) * 300
+    runner = Runner(link_draft(draft))
+    cycles = max(runner.infer(x).cycles for x in (rising, rising[::-1]))  # walked either way
     assert 0.7 * bound <= cycles <= bound
 
 
@@ -115,6 +117,8 @@ def test_what_is_not_known_is_said(text: str, problem: str) -> None:
         ("nop\nnop", 2),
         ("tst r16\nbreq over\nnop\nnop\nover:", 4),
         ("tst r16\nbreq over\nover:", 3),
+        ("tst r16\nbreq .+2\nnop\nnop", 4),
+        ("tst r16\nbreq .+4\nnop\nnop\nnop", 5),
         ("sbrc r16, 0\nnop\nnop", 3),
         ("sbrc r16, 0\nsts 256, r1\nnop", 4),
         ("ldi r16, 3\nagain:\ndec r16\nbrne again", 1 + 3 * 1 + 2 * 2 + 1),
