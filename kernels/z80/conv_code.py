@@ -17,7 +17,8 @@ Inputs of at most 7 bits, by proven range, are v = x - lowest x, so that w + v l
 Other inputs are v = x - center; the sum's carry tells its sign, and an index is folded at 0 since
 F(n) = F(-1 - n): 11 or 12 more, and 7 for signed bytes. Zeros are products like any other.
 
-Registers: DE window; HL table; IX, IY sums; BC a product.
+Sums of 24 bits count carries in C' and B', 12 T more a product, 19 with a carry, and requantize
+with constants in memory. Registers: DE window; HL table; IX, IY sums; BC a product.
 """
 
 from __future__ import annotations
@@ -36,27 +37,39 @@ from kernels.ops.conv1d import Conv1d
 from kernels.ops.conv2d import Conv2d
 from kernels.ops.convolution import Convolution
 from kernels.requant_plan import RequantPlan, plan_requantization
+from kernels.z80.requantize import constants_size, output_constants
+from kernels.z80.requantize import requantize as requantize_from_memory
 from kernels.z80.requantize_inline import problem, requantize
 from kernels.z80.triangles import HALF, triangular
 from kernels.z80.walk import Walk
 
 _PAGE = 256
+_STORE_THIRD = """
+            exx
+            ld a,c
+            exx
+            ld (iy+0),a
+            inc iy
+"""
 _TABLE = "triangle_pages"  # -128..127: low bytes, high bytes; 0..255: high bytes, low bytes
 
 
 @emitter("z80", Conv1d, code.NAME)
 @emitter("z80", Conv2d, code.NAME)
 def emit(job: Job) -> None:
-    """Write the walk. Uses every register but the second set. Stack: two bytes.
+    """Write the walk. Uses every register.
 
-    Refuses inputs of 16 bits, wider sums, and groups. T-states of a position: those of `Walk`; 57
+    Stack: two bytes; where requantization is not in the code four, six with sums of 24 bits.
+    Refuses inputs of 16 bits, sums of 32, and groups. T-states of a position: those of `Walk`; 57
     and 39 a column of the window; for each pair of outputs 118, the products, and requantizing, 25
     a byte stored.
     """
     layer = job.node
     assert isinstance(layer, Convolution)
     plan = plan_requantization(layer, job.ranges[layer.input.name])
-    found = "groups" if layer.groups > 1 else problem(plan)
+    found = "groups" if layer.groups > 1 else None
+    if plan.acc_bytes > 3:
+        found = "sums of 32 bits, 24 at most"
     if layer.input.dtype.size > 1:
         found = "inputs of 16 bits, 8 at most"
     if found:
@@ -133,7 +146,25 @@ class _Code:
         bias: NDArray[np.int64] = self.layer.folded_bias + (fixed << self.layer.input_shift)
         return bias
 
+    @property
+    def wide(self) -> bool:
+        """Whether sums have a third byte: C' and B' count the carries of IX and IY."""
+        return self.plan.acc_bytes == 3
+
+    @cached_property
+    def inline(self) -> bool:
+        """Whether the requantization's parameters are in the code, too."""
+        return problem(self.plan) is None
+
+    def _carry(self, register: str) -> str:
+        return f"jr nc,$+5\nexx\ninc {register}\nexx" if self.wide else ""
+
     def write(self) -> None:
+        if not self.inline:
+            self.job.consts.emit(f"{self.job.label('outputs')}:")
+            for unit in range(len(self.bias)):
+                constants = output_constants(self.plan, self.bias, unit)
+                self.job.consts.data(".byte", constants)
         self.job.share(_TABLE, _write_table, align=_PAGE)
         self.walk.write(self._position, each_row=self._sum_columns)
 
@@ -157,13 +188,13 @@ class _Code:
 
     @cached_property
     def sums(self) -> str:
-        """Symbol of each column's sum of F(v), two bytes each."""
-        return self.job.scratch("columns", 2 * self.columns)
+        """Symbol of each column's sum of F(v)."""
+        return self.job.scratch("columns", self.plan.acc_bytes * self.columns)
 
     @cached_property
     def state(self) -> str:
-        """Symbol of: column or first sum of a window, minus a window's sum, columns left."""
-        return self.job.scratch("state", 5)
+        """Symbol of: column or a window's first sum, its sum negated (3), columns left, output."""
+        return self.job.scratch("state", 8)
 
     def _sum_columns(self) -> None:
         """The sum of F(v) of each column of pixels, from the one at HL on."""
@@ -172,17 +203,21 @@ class _Code:
             ld ({self.state}),hl
             ld iy,{self.sums}
             ld a,{self.columns & 0xFF}
-            ld ({self.state}+4),a
+            ld ({self.state}+5),a
         {loop}:
             ld de,({self.state})
             ld ix,0
+            {"exx" if self.wide else ""}
+            {"ld c,0" if self.wide else ""}
+            {"exx" if self.wide else ""}
             ld h,{_TABLE}>>8
         """)
         pages = _Pages()
         for row in range(self.layer.window.size[0]):
             out.emit(self._skip(self.walk.pitch - self.walk.pixel) if row else "")
             for _ in range(self.walk.image[2]):
-                out.emit(self._look_up_input(pages) + f"\nadd ix,bc\n{self.step}")
+                out.emit(f"{self._look_up_input(pages)}\nadd ix,bc\n{self._carry('c')}")
+                out.emit(self.step)
         out.emit(f"""
             push ix
             pop bc
@@ -190,13 +225,14 @@ class _Code:
             ld (iy+1),b
             inc iy
             inc iy
+            {_STORE_THIRD if self.wide else ""}
             ld hl,({self.state})
             ld bc,{self.walk.pixel}
             add hl,bc
             ld ({self.state}),hl
-            ld a,({self.state}+4)
+            ld a,({self.state}+5)
             dec a
-            ld ({self.state}+4),a
+            ld ({self.state}+5),a
             jp nz,{loop}
             ld hl,{self.sums}
             ld ({self.state}),hl
@@ -217,8 +253,9 @@ class _Code:
             self._pair(list(range(first, min(first + 2, outputs))))
 
     def _sum_window(self) -> None:
-        """Where sums of products start: minus the sum of F(v), to memory. DE' takes the output."""
-        more = """
+        """Where sums of products start: minus the sum of F(v), to memory. DE is the output."""
+        third = "adc a,(hl)\ninc hl" if self.wide else ""
+        more = f"""
             ld c,(hl)
             inc hl
             ld b,(hl)
@@ -226,13 +263,12 @@ class _Code:
             ex de,hl
             add hl,bc
             ex de,hl
+            {third}
         """
-        stride = 2 * self.layer.window.stride[1]
+        stride = self.plan.acc_bytes * self.layer.window.stride[1]
+        keep = "push de\nexx\npop de\nexx" if self.inline else f"ld ({self.state}+6),de"
         self.job.code.emit(f"""
-            push de
-            exx
-            pop de
-            exx
+            {keep}
             ld hl,({self.state})
             ld bc,{stride}
             add hl,bc
@@ -242,25 +278,73 @@ class _Code:
             inc hl
             ld d,(hl)
             inc hl
+            {"ld a,(hl)" if self.wide else ""}
+            {"inc hl" if self.wide else ""}
             {more * (self.layer.window.size[1] - 1)}
+            {"ld c,a" if self.wide else ""}
             ld hl,0
             or a
             sbc hl,de
             ld ({self.state}+2),hl
+            {"sbc a,a" if self.wide else ""}
+            {"sub c" if self.wide else ""}
+            {f"ld ({self.state}+4),a" if self.wide else ""}
         """)
 
     def _pair(self, units: list[int]) -> None:
         """The outputs of one or two units."""
-        out, shift = self.job.code, self.layer.input_shift
-        out.emit(f"""
-            ld de,({self.walk.state}+2)
-            ld bc,({self.state}+2)
-        """)
-        for index, unit in zip(("ix", "iy"), units, strict=False):
-            start = 0 if shift else int(self.bias[unit]) & 0xFFFF
-            out.emit(f"ld {index},{start}\nadd {index},bc")
+        out = self.job.code
+        out.emit(f"ld de,({self.walk.state}+2)")
+        if self.inline:
+            self._start_inline(units)
+        else:
+            self._start(units)
         out.emit(f"ld h,{_TABLE}>>8")
         self._products(units)
+        if self.inline:
+            self._finish_inline(units)
+        else:
+            self._finish(units)
+
+    def _start(self, units: list[int]) -> None:
+        """Sums without their biases."""
+        out = self.job.code
+        out.emit("\n".join(f"ld {i},({self.state}+2)" for i in ("ix", "iy")[: len(units)]))
+        if self.wide:
+            out.emit(f"ld a,({self.state}+4)\nexx\nld c,a\nld b,a\nexx")
+
+    def _finish(self, units: list[int]) -> None:
+        """Requantize with constants in memory; both register sets are used, and may be swapped."""
+        out, dtype = self.job.code, self.layer.output.dtype
+        if len(units) == 2:
+            out.emit("push iy" + ("\nexx\npush bc\nexx" if self.wide else ""))
+        for number, unit in enumerate(units):
+            fetch = ("pop bc\nld a,b\n" if self.wide else "") + "pop hl"
+            if number == 0:
+                fetch = "push ix\npop hl" + ("\nexx\nld a,c\nexx" if self.wide else "")
+            place = f"{self.job.label('outputs')}+{unit * constants_size(self.plan)}"
+            out.emit(f"{fetch}\nld ix,{place}")
+            requantize_from_memory(out, self.job.label(f"u{unit}"), self.plan)
+            second = "ld a,h\nld (de),a\ninc de" if dtype.size == 2 else ""
+            out.emit(f"""
+                ld de,({self.state}+6)
+                ld a,l
+                ld (de),a
+                inc de
+                {second}
+                ld ({self.state}+6),de
+            """)
+
+    def _start_inline(self, units: list[int]) -> None:
+        """Sums with their biases, unless they will be shifted."""
+        out = self.job.code
+        out.emit(f"ld bc,({self.state}+2)")
+        for index, unit in zip(("ix", "iy"), units, strict=False):
+            start = 0 if self.layer.input_shift else int(self.bias[unit]) & 0xFFFF
+            out.emit(f"ld {index},{start}\nadd {index},bc")
+
+    def _finish_inline(self, units: list[int]) -> None:
+        out, shift = self.job.code, self.layer.input_shift
         for index, unit in zip(("ix", "iy"), units, strict=False):
             out.emit(f"push {index}\npop hl")
             if shift:
@@ -278,7 +362,9 @@ class _Code:
             if number and number % per_row == 0:
                 out.emit(self._skip(self.walk.pitch - per_row))
             for index, weight in self._ordered(weights, pages):
-                out.emit(f"{self._index(weight)}\n{self._look_up(weight, pages)}\nadd {index},bc")
+                carry = self._carry("c" if index == "ix" else "b")
+                out.emit(f"{self._index(weight)}\n{self._look_up(weight, pages)}")
+                out.emit(f"add {index},bc\n{carry}")
             out.emit(self.step)
 
     def _ordered(self, weights: list[int], pages: _Pages) -> list[tuple[str, int]]:
