@@ -96,7 +96,7 @@ def random_inputs(graph: Graph, rng: np.random.Generator) -> NDArray[np.int64]:
 
 def _random_input(dtype: DType, rng: np.random.Generator) -> Tensor:
     low = 0 if rng.random() < 0.3 else dtype.low
-    high = 100 if rng.random() < 0.3 else dtype.high
+    high = min(dtype.high, 100) if rng.random() < 0.3 else dtype.high
     zero_point = int(rng.integers(low, high + 1)) if rng.random() < 0.3 else 0
     shape = (int(rng.choice(INPUTS)),)
     return Tensor("x", shape, dtype, zero_point=zero_point, bounds=Range(low, high))

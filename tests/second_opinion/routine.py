@@ -144,15 +144,15 @@ class ProgramComparer:
     def infer(self, x: NDArray[np.integer], *, seed: int = 0) -> Comparison:
         """Run one input, integers of the graph's input shape."""
         source = self.program.tensors[self.program.graph.input.name]
-        data = np.asarray(x).astype(source.dtype.numpy).tobytes()
+        data = source.dtype.pack(np.asarray(x))
         return self._comparer.call([(source.address, data)], seed=seed)
 
     def output(self, outcome: Outcome, name: str) -> NDArray[np.int64]:
         """One of the graph's outputs, out of the memory that a call left."""
         where = self.program.tensors[name]
-        size = where.dtype.size * int(np.prod(where.shape))
-        data = outcome.memory[where.address : where.address + size]
-        return np.frombuffer(data, where.dtype.numpy).astype(np.int64).reshape(where.shape)
+        count = int(np.prod(where.shape))
+        data = outcome.memory[where.address : where.address + where.dtype.bytes_for(count)]
+        return where.dtype.unpack(data, count).reshape(where.shape)
 
 
 def routine_of(program: Program) -> Routine:
