@@ -41,7 +41,7 @@ class Emulated:
 def run_shard(shard: Shard) -> Emulated:
     """Run a shard's inputs, one after the other; RunFailed where one does not return."""
     runner = Runner(shard.program, limit=shard.limit)
-    runs = [runner.infer(x) for x in shard.inputs]
+    runs = list(runner.infer_all(shard.inputs))
     graph = shard.program.graph
     return Emulated(
         {name: np.array([run.outputs[name] for run in runs]) for name in graph.outputs},

@@ -95,8 +95,8 @@ def measure(
     runner = Runner(program, limit=limit)
     profile(runner, x[0])  # traced, so it also sees what full speed cannot: code read as data
     runs = []
-    for number, one in enumerate(x, start=1):
-        runs.append(runner.infer(one))
+    for number, run in enumerate(runner.infer_all(x), start=1):
+        runs.append(run)
         if progress:
             progress(number)
     difference = first_difference(model.graph, expected, runs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +74,15 @@ class Runner:
         profile: count cycles by instruction, too. touched: note what data is accessed.
         Raises GraphError for other inputs, RunFailed unless the routine returns within the limit.
         """
-        (x,) = check_inputs(self.program.graph, np.asarray(x)[np.newaxis])
+        (checked,) = check_inputs(self.program.graph, np.asarray(x)[np.newaxis])
+        return self._infer(checked, profile=profile, touched=touched)
+
+    def infer_all(self, inputs: NDArray[np.integer]) -> Iterator[Run]:
+        """Run inputs, integers (n, *input shape), as `infer` does; they are checked together."""
+        for x in check_inputs(self.program.graph, np.asarray(inputs)):
+            yield self._infer(x)
+
+    def _infer(self, x: NDArray[np.int64], *, profile: bool = False, touched: bool = False) -> Run:
         source = self.program.tensors[self.program.graph.input.name]
         self.emulator.write(source.address, source.dtype.pack(x))
         result = self.emulator.call(
@@ -101,7 +109,7 @@ class Runner:
     def predict(self, inputs: NDArray[np.integer]) -> NDArray[np.int64]:
         """The first element of the graph's last output, int64 (n,), for each of n inputs."""
         output = self.program.graph.outputs[-1]
-        return np.array([self.infer(x).outputs[output].flat[0] for x in inputs], np.int64)
+        return np.array([r.outputs[output].flat[0] for r in self.infer_all(inputs)], np.int64)
 
     def _outputs(self) -> dict[str, NDArray[np.int64]]:
         outputs = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.exact import exact_product
 from kernels.ir import Bounds, Range, Tensor, frozen_array
 from kernels.ops.matrix_product import MatrixProduct
 from kernels.quant import requantize, wrap
@@ -80,7 +81,7 @@ class Linear(MatrixProduct):
 
     def accumulate(self, x: NDArray[np.int64]) -> NDArray[np.int64]:
         """Exact accumulators, int64 (batch, out), before any wrap."""
-        dot: NDArray[np.int64] = (x - self.input.zero_point) @ self.weights.T.astype(np.int64)
+        dot = exact_product(x - self.input.zero_point, self.weights.T.astype(np.int64))
         return (dot << self.input_shift) + self.bias
 
     def reference(self, *inputs: NDArray[np.int64]) -> NDArray[np.int64]:

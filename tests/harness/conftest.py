@@ -12,7 +12,7 @@ from pytest_runs import RunPytest
 from tiny_model import tiny_graph, tiny_model
 
 from harness import pytest_plugin
-from harness.cli import main
+from harness.cli import build_app, main
 from kernels.target import targets
 from models import catalog, registry
 
@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).parents[1] / "models"))  # synthetic_chat
 # as their contents.
 catalog()
 targets()
+build_app()
 
 
 @pytest.fixture

@@ -115,8 +115,8 @@ def test_the_deepest_stack_of_all_inputs_counts(monkeypatch: pytest.MonkeyPatch)
     class Deeper(Runner):
         """Says that each input needs another depth."""
 
-        def infer(self, x: NDArray[np.integer], **how: bool) -> Run:
-            return replace(super().infer(x, **how), stack_peak=next(peaks))
+        def _infer(self, x: NDArray[np.int64], **how: bool) -> Run:
+            return replace(super()._infer(x, **how), stack_peak=next(peaks))
 
     monkeypatch.setattr(MODULE, "Runner", Deeper)
     measured = measure(tiny_model(), "uno")

@@ -52,16 +52,16 @@ def test_the_first_difference_is_named(
     model: Model, monkeypatch: pytest.MonkeyPatch, wrong: int
 ) -> None:
     calls = count()
-    infer = Runner.infer
+    infer = Runner._infer
 
-    def changed(runner: Runner, x: np.ndarray) -> Run:
-        run = infer(runner, x)
+    def changed(runner: Runner, x: np.ndarray, **how: bool) -> Run:
+        run = infer(runner, x, **how)
         if next(calls) < wrong:
             return run
         logits = run.outputs["logits"] + np.array([0, 1])
         return replace(run, outputs={**run.outputs, "logits": logits})
 
-    monkeypatch.setattr(Runner, "infer", changed)
+    monkeypatch.setattr(Runner, "_infer", changed)
     found = verify(model, [UNO])
     assert found.difference is not None
     assert (found.difference.sample, found.difference.index) == (wrong, 1)
