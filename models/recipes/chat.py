@@ -21,7 +21,7 @@ MIDDLE = (128, 64)
 """For the project's own data: int8 weights that fit a Mega and CP/M, and pruned ones an UNO."""
 NARROW = (256, 176)
 SMALL = (192, 96)
-WORDY = (192, 64)
+WORDY = (188, 64)
 INPUT_SCALE = 16.0
 INPUT_HIGH = 63
 """Queries are cut at 60 characters, so that no n-gram counts more often."""
@@ -92,8 +92,8 @@ def _ensemble(task: str) -> Recipe:
 
 def _wordy(task: str) -> Recipe:
     """Words are counted, too, so fewer units do: a memory of 18 KB."""
-    ternary = _by_shift(WeightFormat.TERNARY, MEMORIZE)
-    title = "ternary, a shift per layer, words counted"
+    ternary = _by_rows(WeightFormat.TERNARY, replace(MEMORIZE, learning_rate=4e-3))
+    title = "ternary, a scale per row, words counted"
     return _recipe(task, "ternary", title, ternary, hidden=WORDY)
 
 
