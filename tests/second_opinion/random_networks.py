@@ -41,8 +41,9 @@ def random_network_program(
 ) -> Program:
     """A program whose input is an image (2 axes) or a sequence (1), products in that encoding."""
     refusals = []
+    small = target.isa == "avr" and "JMP" not in target.features
     for _ in range(ATTEMPTS):
-        graph = random_network(encoding, axes, rng)
+        graph = random_network(encoding, axes, rng, most=1 if small else 4)
         products = [node for node in graph.nodes if isinstance(node, MatrixProduct)]
         served = [n.name for n in products if encoding in kernels_for(target.isa, type(n))]
         try:
@@ -50,7 +51,7 @@ def random_network_program(
         except (Unsupported, DoesNotFit, AccumulatorOverflow) as refusal:
             refusals.append(str(refusal))
             continue
-        if target.isa == "z80" or "JMP" in target.features or program.flash <= UNWRAPPED:
+        if not small or program.flash <= UNWRAPPED:
             return program
         refusals.append(f"{program.flash} bytes")
     raise AssertionError("every network was refused: " + "; ".join(refusals[-3:]))
@@ -69,15 +70,18 @@ def _compile(graph: Graph, target: Target, encoding: str, layers: list[str]) -> 
         return _compile(graph, target, encoding, served)
 
 
-def random_network(encoding: str, axes: int, rng: np.random.Generator) -> Graph:
-    """Convolution, depthwise convolution, Relu, Add, pools, table, Flatten or mean, Linear."""
+def random_network(encoding: str, axes: int, rng: np.random.Generator, most: int = 4) -> Graph:
+    """Convolution, depthwise convolution, Relu, Add, pools, table, Flatten or mean, Linear.
+
+    most: channels of the first convolution's output.
+    """
     dtype = _dtype(rng)
     shape = (*(int(n) for n in rng.integers(3, 6, axes)), int(rng.integers(1, 4)))
     x = Tensor("x", shape, dtype, zero_point=_zero_point(dtype, rng), bounds=_bounds(dtype, rng))
     nodes: list[Node] = []
-    nodes.append(_conv("conv", x, encoding, 1, rng))
+    nodes.append(_conv("conv", x, encoding, 1, rng, most=most))
     first = nodes[-1].output
-    nodes.append(_conv("depthwise", first, encoding, first.shape[-1], rng))
+    nodes.append(_conv("depthwise", first, encoding, first.shape[-1], rng, most=1))
     before = nodes[-1].output
     relu = Relu("relu", before, replace(before, name="relu_out"), before.zero_point)
     nodes.append(relu)
@@ -109,13 +113,19 @@ def random_network(encoding: str, axes: int, rng: np.random.Generator) -> Graph:
 
 
 def _conv(
-    name: str, source: Tensor, encoding: str, groups: int, rng: np.random.Generator
+    name: str,
+    source: Tensor,
+    encoding: str,
+    groups: int,
+    rng: np.random.Generator,
+    *,
+    most: int,
 ) -> Conv1d | Conv2d:
     axes = len(source.shape) - 1
     stride, padding, size = int(rng.integers(1, 3)), int(rng.integers(0, 2)), 3
     if groups > 1 or min(source.shape[:-1]) < size:
         stride, padding = 1, 1
-    outputs = groups if groups > 1 else int(rng.integers(1, 5))
+    outputs = groups if groups > 1 else int(rng.integers(1, most, endpoint=True))
     inputs = source.shape[-1] // groups
     matrix = random_weights(encoding, (outputs, inputs * size**axes), rng)
     weights = matrix.reshape(outputs, inputs, *(size,) * axes)
