@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -67,12 +68,17 @@ class Refused:
     excess: int
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Workload:
     """A graph, and calibration inputs for it, integers (n, *input shape)."""
 
     graph: Graph
     inputs: NDArray[Any]
+
+    @cached_property
+    def key(self) -> str:
+        """What all its costs depend on, the code that is measured included."""
+        return fingerprint(sources(), self.graph, self.inputs)
 
 
 def layer_workload(
@@ -101,9 +107,7 @@ def program_cost(
 def _cost(
     work: Workload, choices: Mapping[str, Choice], target: Target, cache: Cache, layer: str | None
 ) -> Cost | Refused:
-    key = fingerprint(
-        sources(), work.graph, work.inputs, target, sorted(choices.items()), layer or ""
-    )
+    key = fingerprint(work.key, target, sorted(choices.items()), layer or "")
     return cache.get(key, lambda: _measure(work, choices, target, layer), _read)
 
 
