@@ -43,7 +43,7 @@ class Candidates:
         alone: a graph of the layer alone.
         """
         x = self.base.plan.ranges[layer.input.name]
-        problems = encoding_problems(layer, self.base.target.isa, x)
+        problems = encoding_problems(layer, self.base.target, x)
         names = [name for name, problem in problems.items() if problem is None]
         return [choice for name in names for choice in self._variants(layer, name, alone)]
 

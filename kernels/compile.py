@@ -34,7 +34,7 @@ def draft_graph(graph: Graph, target: Target, encodings: Choices | None = None) 
     """Everything but the linked bytes: all sizes are known, whether or not they fit."""
     verify(graph)
     lowered = lower(graph)
-    plan = decide(lowered, target.isa, encodings or {})
+    plan = decide(lowered, target, encodings or {})
     emission, pieces = write(lowered, target, plan)
     buffers = lifetimes(lowered, emission)
     arena = plan_arena(buffers, target.arena_alignment)
@@ -65,11 +65,11 @@ def lower(graph: Graph) -> Graph:
     return graph
 
 
-def decide(graph: Graph, isa: str, encodings: Choices) -> Plan:
-    """What is known and chosen before code is written, for an instruction set."""
+def decide(graph: Graph, target: Target, encodings: Choices) -> Plan:
+    """What is known and chosen before code is written."""
     ranges = prove_ranges(graph)
-    choices = choose_encodings(graph, isa, ranges, encodings)
-    return Plan(ranges, choices, choose_forms(graph, isa, ranges, choices))
+    choices = choose_encodings(graph, target, ranges, encodings)
+    return Plan(ranges, choices, choose_forms(graph, target.isa, ranges, choices))
 
 
 def write(lowered: Graph, target: Target, plan: Plan) -> tuple[Emission, list[Piece]]:

@@ -9,7 +9,7 @@ nothing of registers (but on AVR that r1 need not be zero).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -20,7 +20,7 @@ from kernels.errors import Unsupported
 from kernels.forms import Form
 from kernels.ir import Node, Range, Tensor
 from kernels.isa import Isa
-from kernels.target import Target
+from kernels.target import Interrupts, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +174,12 @@ class Emitter:
     writes_packed: bool = False
     borrows: bool = False
 
+    def refusal(self, target: Target) -> str | None:
+        """Why it cannot work on a target of its instruction set; None if it can."""
+        if self.borrows and target.interrupts is Interrupts.SERVED:
+            return f"borrows the stack pointer, and interrupts are served on {target.name}"
+        return None
+
 
 _EMITTERS: dict[Key, Emitter] = {}
 _LIKE: dict[tuple[str, type[object]], tuple[type[object], Emitter]] = {}
@@ -222,7 +228,8 @@ def kernels_for(isa: str, op: type[object]) -> dict[str | None, Emitter]:
     if (isa, op) not in _LIKE:
         return own
     other, kernel = _LIKE[isa, op]
-    return dict.fromkeys(kernels_for(isa, other), kernel) | own
+    others = kernels_for(isa, other)
+    return {name: replace(kernel, borrows=others[name].borrows) for name in others} | own
 
 
 def find_emitter(isa: str, node: Node, choice: Choice | None, inputs: Sequence[Tensor]) -> Emitter:

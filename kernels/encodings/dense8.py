@@ -14,7 +14,7 @@ from kernels.dtypes import DType
 from kernels.encodings import reads_bytes
 
 NAME = "dense8"
-RANK = 2
+RANK = 3
 OFFSET = 128
 
 

@@ -16,7 +16,7 @@ from kernels.dtypes import DType
 from kernels.encodings import outside, reads_bytes
 
 NAME = "index-lists"
-RANK = 1
+RANK = 2
 LARGEST = 2
 ACCUMULATOR_BITS = 24
 SENTINELS = 2

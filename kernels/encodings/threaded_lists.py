@@ -20,7 +20,7 @@ from kernels.dtypes import DType
 from kernels.encodings import outside, reads_bytes
 
 NAME = "threaded-lists"
-RANK = 3
+RANK = 1
 LARGEST = 2
 ACCUMULATOR_BITS = 24
 BLOCK = 255

@@ -10,14 +10,15 @@ from kernels.encodings import encodings, find_encoding
 from kernels.errors import Unsupported
 from kernels.ir import Graph, Range
 from kernels.ops.matrix_product import MatrixProduct
+from kernels.target import Target
 
 
 def choose_encodings(
-    graph: Graph, isa: str, ranges: Mapping[str, Range], wanted: Choices
+    graph: Graph, target: Target, ranges: Mapping[str, Range], wanted: Choices
 ) -> dict[str, Choice]:
     """How every layer that has weights holds them, by the layer's name.
 
-    Without a wish a layer gets the first in rank of those that have a kernel for the ISA.
+    Without a wish a layer gets the first in rank of those that have a kernel for the target.
     Raises Unsupported for a layer or an encoding that does not exist, or does not serve the layer.
     """
     layers = {node.name: node for node in graph.nodes if isinstance(node, MatrixProduct)}
@@ -25,24 +26,25 @@ def choose_encodings(
     if unknown:
         raise Unsupported(f"{graph.name} has no layer {unknown[0]!r} with weights")
     return {
-        name: _choose(layer, isa, ranges[layer.input.name], wanted.get(name))
+        name: _choose(layer, target, ranges[layer.input.name], wanted.get(name))
         for name, layer in layers.items()
     }
 
 
-def encoding_problems(layer: MatrixProduct, isa: str, x: Range) -> dict[str, str | None]:
+def encoding_problems(layer: MatrixProduct, target: Target, x: Range) -> dict[str, str | None]:
     """Why each encoding does not serve a layer whose inputs lie in `x`; None where it does."""
     bits, source = layer.accumulator_bits(x), layer.input.dtype
-    kernels = kernels_for(isa, type(layer))
-    none = f"has no {isa} kernel for {type(layer).__name__}"
+    kernels = kernels_for(target.isa, type(layer))
+    none = f"has no {target.isa} kernel for {type(layer).__name__}"
     return {
-        name: encoding.problem(layer.matrix, bits, source) or (None if name in kernels else none)
+        name: encoding.problem(layer.matrix, bits, source)
+        or (kernels[name].refusal(target) if name in kernels else none)
         for name, encoding in encodings().items()
     }
 
 
-def _choose(layer: MatrixProduct, isa: str, x: Range, wanted: str | Choice | None) -> Choice:
-    problems = encoding_problems(layer, isa, x)
+def _choose(layer: MatrixProduct, target: Target, x: Range, wanted: str | Choice | None) -> Choice:
+    problems = encoding_problems(layer, target, x)
     fitting = [name for name, problem in problems.items() if problem is None]
     if wanted is not None:
         choice = as_choice(wanted)

@@ -39,7 +39,7 @@ from kernels.z80.requantize import output_constants
 from kernels.z80.scan_dense import scan_dense
 from kernels.z80.scan_sums import scan_sums
 from kernels.z80.scan_sums8 import scan_sums8
-from kernels.z80.stack_pointer import borrowed, may_borrow
+from kernels.z80.stack_pointer import borrowed
 from kernels.z80.sums import SUMS, ZERO, Block, bytes_added, pages, sums_blocks, sums_stride
 from kernels.z80.sums8 import END, SUMS8, Bytes, sums8
 
@@ -54,15 +54,9 @@ def emit(job: Job) -> None:
     """Write the layer, block after block of at most 255 outputs.
 
     Uses every register but I and R. Stack: two bytes, or none where the output is plain or sums.
-    Raises Unsupported where SP must stay a stack pointer.
     """
     layer = job.node
     assert isinstance(layer, Linear)
-    if not may_borrow(job.target):
-        raise Unsupported(
-            f"{layer.name}: {threaded_lists.NAME} borrows the stack pointer, and interrupts are "
-            f"served on {job.target.name}: use index-lists"
-        )
     _Layer(job, layer, plan_requantization(layer, job.ranges[layer.input.name])).write()
 
 

@@ -17,7 +17,7 @@ from kernels.ops.argmax import Argmax
 from kernels.ops.linear import Linear
 from kernels.quant import Requantization, Rounding
 from kernels.reference import run
-from kernels.target import Interrupts, find_target
+from kernels.target import find_target
 
 DENSE8, INDEX_LISTS = "dense8", "index-lists"
 TRITS, STRAIGHT_LINE, NIBBLE_LISTS = "trits", "straight-line", "nibble-lists"
@@ -65,7 +65,7 @@ def with_kernels(*targets: str) -> list[tuple[str, str]]:
         for target in targets
         for encoding, kernel in kernels_for(find_target(target).isa, Linear).items()
         if encoding is not None
-        if not (kernel.borrows and find_target(target).interrupts is Interrupts.SERVED)
+        if kernel.refusal(find_target(target)) is None
     ]
 
 

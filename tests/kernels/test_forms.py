@@ -54,7 +54,7 @@ def pretend(
 
 
 def forms(graph: Graph) -> dict[str, str]:
-    plan = decide(graph, "avr", encode_all(graph, DENSE8))
+    plan = decide(graph, UNO, encode_all(graph, DENSE8))
     return {tensor: form.name for tensor, form in plan.forms.items()}
 
 
@@ -92,7 +92,7 @@ def test_results_and_shared_tensors_are_dense(monkeypatch: pytest.MonkeyPatch) -
 def test_emitters_are_told_and_the_arena_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = pretend(monkeypatch, (PAIRS,), (PAIRS,))
     graph = chain()
-    plan = decide(graph, "avr", encode_all(graph, DENSE8))
+    plan = decide(graph, UNO, encode_all(graph, DENSE8))
     emission = emit_layers(graph, UNO, startup_of(UNO).ISA, plan, far=False)
     one, two = jobs
     assert (one.reads, one.writes, one.writer) == (None, PAIRS, None)

@@ -31,7 +31,7 @@ def test_listing(
     target: str, far: bool, encoding: str, check_golden: Callable[[Path, str], None]
 ) -> None:
     graph, machine = tiny_graph(encoding), find_target(target)
-    plan = decide(graph, machine.isa, encode_all(graph, encoding))
+    plan = decide(graph, machine, encode_all(graph, encoding))
     emission = emit_layers(graph, machine, startup_of(machine).ISA, plan, far=far)
     rows = []
     for piece in lay_out(emission, machine):

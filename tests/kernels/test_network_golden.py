@@ -74,7 +74,7 @@ def network() -> Graph:
 def test_listing(target: str, check_golden: Callable[[Path, str], None]) -> None:
     graph, machine = network(), find_target(target)
     choices = {"code": "code", "depthwise": DENSE8, "gathered": DENSE8}
-    plan = decide(graph, machine.isa, choices)
+    plan = decide(graph, machine, choices)
     emission = emit_layers(graph, machine, startup_of(machine).ISA, plan, far=TARGETS[target])
     rows = []
     for piece in lay_out(emission, machine):

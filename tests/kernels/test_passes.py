@@ -40,12 +40,12 @@ UNO, CPM = find_target("uno"), find_target("cpm")
 
 
 def choose(graph: Graph, wanted: dict[str, str]) -> dict[str, str]:
-    choices = choose_encodings(graph, "avr", prove_ranges(graph), wanted)
+    choices = choose_encodings(graph, UNO, prove_ranges(graph), wanted)
     return {layer: str(choice) for layer, choice in choices.items()}
 
 
 def emitted(graph: Graph, target: Target, encoding: str, isa: Isa | None = None) -> Emission:
-    plan = decide(graph, target.isa, {"fc": encoding})
+    plan = decide(graph, target, {"fc": encoding})
     isa = isa or startup_of(target).ISA
     return emit_layers(graph, target, isa, plan, far=False)
 

@@ -80,7 +80,10 @@ def test_layers_that_hand_their_sums_on(data: st.DataObject) -> None:
 
 
 def forms(graph: Graph) -> list[str]:
-    return [form.name for form in decide(graph, "z80", encode_all(graph, THREADED)).forms.values()]
+    return [
+        form.name
+        for form in decide(graph, find_target("cpm"), encode_all(graph, THREADED)).forms.values()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -345,7 +348,7 @@ def test_an_inactive_input(source: DType, inactive: int, group: int) -> None:
 
 def test_it_needs_the_stack_pointer() -> None:
     with pytest.raises(
-        Unsupported, match=r"fc: threaded-lists borrows .* on cpm-ei: use index-lists"
+        Unsupported, match=r"fc: threaded-lists borrows .* on cpm-ei; use .*index-lists"
     ):
         compile_with(single([[1]]), "cpm-ei", THREADED)
 
