@@ -27,12 +27,13 @@ def _no_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run_benchmarks(run_pytest: RunPytest) -> RunPytest:
+def run_benchmarks(run_pytest: RunPytest, monkeypatch: pytest.MonkeyPatch) -> RunPytest:
     """Run what is named in `benchmarks/`, or all of it, with the project's settings.
 
     Nothing is compared: the project's baselines are of its real data. Its modules may be named like
     those of the tests in this process, so their paths name them.
     """
+    monkeypatch.syspath_prepend(BENCHMARKS)  # for the modules that benchmarks share
 
     def run(*arguments: object, name: str = "") -> pytest.RunResult:
         settings = ("--rootdir", ROOT, "-c", ROOT / "pyproject.toml", "--import-mode=importlib")
