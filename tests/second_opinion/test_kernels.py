@@ -129,7 +129,7 @@ def far_program(encoding: str, dtype: DType) -> Program:
     """As many layers in a row as it takes to pass 64 KiB."""
     rng = np.random.default_rng(0)
     how = Requantization(np.array([3]), 8, Rounding.HALF_UP, 0, dtype.low, dtype.high)
-    x = source = Tensor("x", (240,), dtype, bounds=Range(0, 100))
+    x = source = Tensor("x", (240,), dtype, bounds=Range(0, min(100, dtype.high)))
     nodes: list[Linear] = []
     for number in range(20):
         weights = random_weights(encoding, (240, 240), rng)
