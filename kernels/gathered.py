@@ -71,10 +71,10 @@ def runs(layer: Convolution, pitch: int) -> list[tuple[int, int]]:
     return [*found[:-1], (length, 0)]
 
 
-def ask_for_tensors(job: Job, group: Group) -> None:
-    """The scratch that stands for the Linear layer's tensors."""
-    for tensor in (group.linear.input, group.linear.output):
-        job.scratches.append(Scratch(tensor_symbol(tensor), tensor.size, 1))
+def ask_for_window(job: Job, group: Group) -> None:
+    """The scratch that stands for the Linear layer's input."""
+    tensor = group.linear.input
+    job.scratches.append(Scratch(tensor_symbol(tensor), tensor.size, 1))
 
 
 def write_product(job: Job, group: Group) -> None:
@@ -86,6 +86,18 @@ def write_product(job: Job, group: Group) -> None:
     kernel = find_emitter(job.target.isa, group.linear, job.choice, (group.linear.input,))
     kernel.write(part)
     job.absorb(part)
+    _ask_for_point(job, part)
+
+
+def _ask_for_point(job: Job, part: Job) -> None:
+    """The scratch that stands for the product's output: the most that any group needs."""
+    output = part.node.output
+    wanted = part.buffer or Scratch(tensor_symbol(output), output.size, 1)
+    known = [scratch for scratch in job.scratches if scratch.symbol == wanted.symbol]
+    for scratch in known:
+        job.scratches.remove(scratch)
+    size, align = (max(getattr(s, what) for s in (wanted, *known)) for what in ("size", "align"))
+    job.scratches.append(Scratch(wanted.symbol, size, align))
 
 
 def _part(how: Requantization, units: slice) -> Requantization:

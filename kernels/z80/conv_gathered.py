@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import partial
 
 from kernels.emit import Job, emitter_like, tensor_symbol
-from kernels.gathered import Group, ask_for_tensors, groups, runs, write_product
+from kernels.gathered import Group, ask_for_window, groups, runs, write_product
 from kernels.ops.conv1d import Conv1d
 from kernels.ops.conv2d import Conv2d
 from kernels.ops.convolution import Convolution
@@ -32,7 +32,7 @@ def emit(job: Job) -> None:
         return
     for group in groups(layer):
         if group.number == 0:
-            ask_for_tensors(job, group)
+            ask_for_window(job, group)
         walk = Walk(
             job,
             layer.window,
