@@ -34,8 +34,10 @@ def test_replies(cycles: Cycles, tinychat_folder: Path, model: str, target: str)
 
 @pytest.mark.cycles(models=["tinychat"], targets=["uno"])
 def test_verdict(measured: Measurement) -> None:
-    """Index lists alone do not bring it into an UNO; the table says what each layer needs."""
-    assert measured.misfit is not None
+    """It runs bit-exact, or the table says what each layer of its smallest plan needs."""
+    if measured.misfit is None:
+        measured.check()
+        return
     flash, sram = measured.misfit.budgets
     assert flash.excess > 0 >= sram.excess
     assert measured.total.flash_bytes == sum(record.flash_bytes for record in measured.records[1:])

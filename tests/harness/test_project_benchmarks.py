@@ -137,7 +137,7 @@ def test_a_synthetic_tinychat_runs(run_benchmarks: RunPytest, tmp_path: Path) ->
 
 
 def test_the_verdict_on_a_large_tinychat(run_benchmarks: RunPytest, tmp_path: Path) -> None:
-    folder = write_chat(tmp_path / "chat", hidden=(256,))
+    folder = write_chat(tmp_path / "chat", hidden=(256, 256, 256, 256))
     result = run_benchmarks("--z80ai", folder, "-k", "verdict", name="test_tinychat.py")
     result.assert_outcomes(passed=1, deselected=4)
     result.stdout.re_match_lines(
