@@ -71,5 +71,5 @@ def _served(graph: Graph, target: Target) -> dict[str, list[str]]:
     return {
         layer.name: [name for name, problem in problems.items() if problem is None]
         for layer in weighted_layers(lowered)
-        for problems in [encoding_problems(layer, target.isa, ranges[layer.input.name])]
+        for problems in [encoding_problems(layer, target, ranges[layer.input.name])]
     }
