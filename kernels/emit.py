@@ -127,14 +127,17 @@ class Job:
         align: int = 1,
         *,
         code: bool = False,
+        own: bool = False,
     ) -> str:
         """Constants, or code, to be placed once however many layers ask for them; their symbol.
 
         It is absolute, so an expression may do with it what a relocation could not. Code lies
-        before all layers, where short jumps and addresses reach it.
+        before all layers, where short jumps and addresses reach it. own: nobody else asks, so the
+        bytes are this layer's.
         """
         if symbol not in self.shared:
-            self.shared[symbol] = Shared(self.assembly(), align, code)
+            layer = self.node.name if own else None
+            self.shared[symbol] = Shared(self.assembly(), align, code, layer)
             write(self.shared[symbol].text)
         return symbol
 

@@ -102,7 +102,7 @@ class _StraightLine:
     def write(self) -> None:
         for _, codes in self.blocks:
             for code in codes:
-                self.job.share(code.name, code.write, PAGE, code=True)
+                self.job.share(code.name, code.write, PAGE, code=True, own=True)
         shift = self.layer.input_shift - self.plan.input_shift
         inputs = read_list(self.job, self.width, shift)
         output = self._output()

@@ -87,7 +87,7 @@ def _parts(
     yield "startup", None, Kind.STARTUP, start, 1
     for symbol, shared in emission.shared.items():
         if shared.code:
-            yield symbol, None, Kind.CODE, shared.text, shared.align
+            yield symbol, shared.layer, Kind.CODE, shared.text, shared.align
     for job in emission.jobs:
         yield job.node.name, job.node.name, Kind.CODE, job.code, 1
     yield "return", None, Kind.CODE, back, 1

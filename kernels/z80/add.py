@@ -101,4 +101,4 @@ def _share_table(job: Job, plan: RequantPlan, tensor: Tensor, multiplier: int, b
 
     zero = f"{tensor.zero_point}".replace("-", "m")
     name = f"times{multiplier}_{tensor.dtype}_{zero}_{byte}"
-    return job.share(job.label(name), write, align=256)
+    return job.share(job.label(name), write, align=256, own=True)

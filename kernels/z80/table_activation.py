@@ -26,7 +26,7 @@ def emit(job: Job) -> None:
         for byte in range(output.dtype.size):
             out.data(".byte", by_byte >> (8 * byte) & 0xFF)
 
-    table = job.share(job.label("table"), write, align=256)
+    table = job.share(job.label("table"), write, align=256, own=True)
     second = "inc b\nld a,(bc)\nld (de),a\ninc de\ndec b" if output.dtype.size == 2 else ""
     job.code.emit(f"""
             ld hl,{tensor_symbol(source)}
