@@ -8,20 +8,20 @@ than what any input takes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import floor
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_array
 
 from kernels.draft import Draft
 from kernels.emit import Job
 from kernels.flow import ENTRY, EXIT, Flow, UnknownFlow, flow_of, place
 
-_TAG = re.compile(r"#(\w+)\s*$")
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 _ENDLESS = 1e8  # executions of an edge that only a loop without a promise reaches
 
 
@@ -61,6 +61,8 @@ def _layer_bound(job: Job) -> Bound:
 
 def _longest(job: Job, flow: Flow) -> int:
     """The maximum; UnknownFlow names a loop that lacks a promise."""
+    from scipy.optimize import linprog  # noqa: PLC0415 - half a second, which each start would pay
+
     edges = flow.edges
     conserved, given = _matrix(len(edges), list(_conservation(flow)))
     limited, limits = _matrix(len(edges), list(_limits(job, flow)))
@@ -85,6 +87,8 @@ Row = tuple[dict[int, float], float]
 
 
 def _matrix(width: int, rows: list[Row]) -> tuple[csr_array | None, list[float] | None]:
+    from scipy.sparse import csr_array  # noqa: PLC0415 - see above
+
     if not rows:
         return None, None
     cells = [(n, at, value) for n, (row, _) in enumerate(rows) for at, value in row.items()]
@@ -95,7 +99,7 @@ def _matrix(width: int, rows: list[Row]) -> tuple[csr_array | None, list[float] 
 
 def _conservation(flow: Flow) -> Iterator[Row]:
     """What goes in comes out; the layer is entered once; calls return as often as they are made."""
-    rows: dict[int, dict[int, float]] = {n: {} for n in range(len(flow.instructions))}
+    rows: dict[int, dict[int, float]] = {n: {} for n in range(flow.nodes)}
     calls: dict[int, dict[int, float]] = {}
     for number, edge in enumerate(flow.edges):
         for node, sign in ((edge.target, 1.0), (edge.source, -1.0)):
@@ -110,10 +114,6 @@ def _conservation(flow: Flow) -> Iterator[Row]:
 
 
 def _limits(job: Job, flow: Flow) -> Iterator[Row]:
-    tagged: dict[str, set[int]] = {name: {at} for name, at in flow.labels.items()}
-    for number, comment in enumerate(flow.comments):
-        if found := _TAG.search(comment):
-            tagged.setdefault(found[1], set()).add(number)
     for name, count in job.limits.items():
-        places = tagged.get(name, set())
+        places = flow.places(name)
         yield {n: 1.0 for n, edge in enumerate(flow.edges) if edge.target in places}, float(count)

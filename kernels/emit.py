@@ -55,7 +55,7 @@ class Job:
     shared: by symbol, what several layers use, and constants whose symbol is absolute.
     choice: how weights are held, None for ops without.
     reads, writes: forms of the input and the output, None where they are dense. writer: the node
-    that wrote the input, None for the graph's own. limits: see `at_most`.
+    that wrote the input, None for the graph's own. limits, targets: see `at_most`, `jumps`.
     """
 
     node: Node
@@ -74,6 +74,7 @@ class Job:
     scratches: list[Scratch] = field(default_factory=list)
     buffer: Scratch | None = field(init=False, default=None)
     limits: dict[str, int] = field(default_factory=dict)
+    targets: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("code", "consts"):
@@ -107,12 +108,27 @@ class Job:
         """
         self.limits[name] = self.limits.get(name, 0) + count
 
-    def absorb(self, part: Job) -> None:
-        """Take over what a job of a part of this layer wrote: its code goes behind this one's."""
+    def jumps(self, name: str, *targets: str) -> None:
+        """Say where a jump to a computed address may go, to bound the layer's worst case.
+
+        name: of the jump, or of a RET that is one, as in `at_most`. targets: labels of this layer's
+        code or of shared code. Calls add up.
+        """
+        self.targets.setdefault(name, set()).update(targets)
+
+    def absorb(self, part: Job, times: int) -> None:
+        """Take over what a job of a part of this layer wrote: its code goes behind this one's.
+
+        times: how often that code runs, which multiplies the part's promises.
+        """
         self.code.append(part.code)
         self.consts.append(part.consts)
         self.subroutines.update(part.subroutines)
         self.scratches.extend(part.scratches)
+        for name, count in part.limits.items():
+            self.at_most(name, count * times)
+        for name, targets in part.targets.items():
+            self.jumps(name, *targets)
 
     def subroutine(self, label: str) -> Assembly:
         """A new, empty subroutine that begins with its label."""

@@ -1,20 +1,24 @@
 """Control flow of a layer's code: which instruction can follow which, and in how many cycles.
 
 Nodes are instructions, by number; ENTRY and EXIT stand for what lies before and behind the layer. A
-call goes to the routine's first instruction, and each of its returns may go back behind any call
-of it, as often as that call was made.
+call goes to a routine, and each return that can be reached in it may go back behind any call of it,
+as often as that call was made. A jump to a computed address goes to a node of its own, and from
+there to every target that the emitter declares (`Job.jumps`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from kernels.asm import Assembly, Data
 from kernels.emit import Job
 from kernels.isa import Form, Instruction
 
 ENTRY, EXIT = -1, -2
+_TAG = re.compile(r"#(\w+)\s*$")
 _CONDITIONS = frozenset({"nz", "z", "nc", "c", "po", "pe", "p", "m"})
 _JUMPS = frozenset({"rjmp", "jmp", "jp", "jr"})
 _CALLS = frozenset({"rcall", "call"})
@@ -42,40 +46,67 @@ class Edge:
 
 @dataclass(eq=False)
 class Flow:
-    """Instructions of a layer's code and subroutines, where labels lie, and all edges."""
+    """Instructions of a layer's code, its routines and the shared code it reaches, and all edges.
+
+    labels: the instruction at each. tagged: the instructions whose comments end in `#name`, by that
+    name. nodes: instructions, and behind them one for each set of jumps to computed addresses.
+    """
 
     instructions: list[Instruction] = field(default_factory=list)
-    comments: list[str] = field(default_factory=list)
+    tagged: dict[str, set[int]] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
+    nodes: int = 0
+
+    def places(self, name: str) -> set[int]:
+        """The instructions that a promise about this name is about."""
+        return self.tagged.get(name, set()) | {self.labels.get(name, EXIT)} - {EXIT}
 
 
 def flow_of(job: Job) -> Flow:
-    """The control flow of a layer; UnknownFlow where it jumps through registers."""
-    flow, spans = Flow(), {}
-    wait = 2 * job.target.m1_wait  # an instruction has at most two M1 cycles
-    for name, text in {"": job.code, **job.subroutines}.items():
-        first = len(flow.instructions)
-        _read(flow, text)
-        spans[name] = range(first, len(flow.instructions))
+    """The control flow of a layer; UnknownFlow where it jumps who knows where."""
+    flow = Flow()
+    spans = [_read(flow, text) for text in (job.code, *job.subroutines.values(), *_reached(job))]
+    flow.nodes = len(flow.instructions)
     if not flow.instructions:
         flow.edges.append(Edge(ENTRY, EXIT, 0))
         return flow
-    flow.edges.append(Edge(ENTRY, 0 if spans[""] else EXIT, 0))
-    returns = {
-        name: [n for n in span if flow.instructions[n].form.mnemonic in _RETURNS]
-        for name, span in spans.items()
-    }
-    for name, span in spans.items():
-        behind = [*span[1:], EXIT if not name else None]
-        for number, after in zip(span, behind, strict=True):
-            flow.edges.extend(_edges(flow, number, after, returns, wait))
+    flow.edges.append(Edge(ENTRY, 0 if spans[0] else EXIT, 0))
+    wait = 2 * job.target.m1_wait  # an instruction has at most two M1 cycles
+    computed = _computed(flow, job, wait)
+    below: dict[int, int] = {}
+    for number, span in enumerate(spans):
+        below |= pairwise(span)
+        if span and not number:
+            below[span[-1]] = EXIT
+    for number in range(len(flow.instructions)):
+        if number not in computed:
+            flow.edges.extend(_edges(flow, number, below, wait))
+    _return(flow, below, wait)
     return flow
 
 
-def _read(flow: Flow, text: Assembly) -> None:
+def _reached(job: Job) -> Iterator[Assembly]:
+    """Shared code that the layer's code or what it reaches names as a jump's target."""
+    left = [shared.text for shared in job.shared.values() if shared.code]
+    named = {name for targets in job.targets.values() for name in targets}
+    for text in (job.code, *job.subroutines.values()):
+        named |= _named(text)
+    while reached := [text for text in left if text.labels & named]:
+        yield from reached
+        left = [text for text in left if text not in reached]
+        named = {name for text in reached for name in _named(text)}
+
+
+def _named(text: Assembly) -> set[str]:
+    return {one.operands[-1] for one in text.block.instructions if one.operands}
+
+
+def _read(flow: Flow, text: Assembly) -> range:
+    """Append a piece of code; the numbers of its instructions."""
     waiting: list[str] = []
+    first = len(flow.instructions)
     for line in text.block.lines:
         waiting += line.labels
         if isinstance(line.code, Data):
@@ -87,34 +118,48 @@ def _read(flow: Flow, text: Assembly) -> None:
                 flow.names[number] = waiting[0]
             waiting = []
             flow.instructions.append(line.code)
-            flow.comments.append(line.comment or "")
+            if found := _TAG.search(line.comment or ""):
+                flow.tagged.setdefault(found[1], set()).add(number)
     flow.labels.update(dict.fromkeys(waiting, EXIT))
+    return range(first, len(flow.instructions))
 
 
-def _edges(
-    flow: Flow, number: int, after: int | None, returns: Mapping[str, list[int]], wait: int
-) -> Iterator[Edge]:
-    """Every way to leave an instruction. after: the one below it, None behind a subroutine."""
+def _computed(flow: Flow, job: Job, wait: int) -> set[int]:
+    """Add the jumps whose targets are declared, by way of a node of their own; which they are."""
+    found: set[int] = set()
+    for name, targets in job.targets.items():
+        hub, flow.nodes = flow.nodes, flow.nodes + 1
+        for number in flow.places(name):
+            flow.edges.append(Edge(number, hub, flow.instructions[number].form.cycles + wait))
+            found.add(number)
+        for target in targets:
+            if target not in flow.labels:
+                raise UnknownFlow(f"{name} jumps to {target}, which is nowhere")
+            flow.edges.append(Edge(hub, flow.labels[target], 0))
+    return found
+
+
+def _edges(flow: Flow, number: int, behind: Mapping[int, int], wait: int) -> Iterator[Edge]:
+    """Every way to leave an instruction but to return. behind: the one below each, if there is."""
     instruction = flow.instructions[number]
     form, mnemonic = instruction.form, instruction.form.mnemonic
     conditional = bool(instruction.operands) and instruction.operands[0] in _CONDITIONS
     if mnemonic in _INDIRECT or (mnemonic in _RETURNS and conditional):
         raise UnknownFlow(f"{instruction.text} in {place(flow, number)}")
     if mnemonic in _RETURNS:
-        if not any(number in found for name, found in returns.items() if name):
-            raise UnknownFlow(f"{instruction.text} outside a subroutine")
         return
     if mnemonic in _CALLS:
-        if conditional or after is None:
+        if conditional or number not in behind:
             raise UnknownFlow(f"{instruction.text} in {place(flow, number)}")
-        yield from _call(flow, number, after, returns, wait)
+        if instruction.operands[-1] not in flow.labels:
+            raise UnknownFlow(f"{instruction.text} leaves the layer")
+        yield Edge(number, flow.labels[instruction.operands[-1]], form.cycles + wait, number)
         return
-    below = _need(flow, number, after) if not _leaves(mnemonic, conditional) else EXIT
+    below = _need(flow, number, behind) if not _leaves(mnemonic, conditional) else EXIT
     if form.taken_long is not None:  # a skip
-        skipped = flow.instructions[below]
         yield Edge(number, below, form.cycles + wait)
-        long = skipped.form.size > 2
-        beyond = below + 1 if below + 1 < len(flow.instructions) else EXIT
+        long = flow.instructions[below].form.size > 2
+        beyond = _need(flow, below, behind)
         yield Edge(number, beyond, (form.taken_long if long else form.taken or 0) + wait)
         return
     if not _leaves(mnemonic, conditional):
@@ -125,15 +170,43 @@ def _edges(
         yield Edge(number, number, form.taken + wait)
 
 
-def _call(
-    flow: Flow, number: int, after: int, returns: Mapping[str, list[int]], wait: int
-) -> Iterator[Edge]:
-    name = flow.instructions[number].operands[-1]
-    if name not in returns:
-        raise UnknownFlow(f"{flow.instructions[number].text} leaves the layer")
-    yield Edge(number, flow.labels[name], flow.instructions[number].form.cycles + wait, number)
-    for back in returns[name]:
-        yield Edge(back, after, flow.instructions[back].form.cycles + wait, number)
+def _return(flow: Flow, below: Mapping[int, int], wait: int) -> None:
+    """Add the returns of every call, from all that is reached in its routine."""
+    ways: dict[int, list[int]] = {}
+    calls = [edge for edge in flow.edges if edge.call is not None]
+    for edge in flow.edges:  # over the routines that are called on the way
+        over = edge.target if edge.call is None else below[edge.source]
+        ways.setdefault(edge.source, []).append(over)
+    for start in {edge.target for edge in calls}:
+        inside = _inside(ways, start)
+        returns = [n for n in inside if _returns(flow, n, ways)]
+        for call in (edge.source for edge in calls if edge.target == start):
+            flow.edges += [
+                Edge(back, below[call], flow.instructions[back].form.cycles + wait, call)
+                for back in returns
+            ]
+    for number in _inside(ways, ENTRY):
+        if _returns(flow, number, ways):
+            raise UnknownFlow(f"{flow.instructions[number].text} outside a subroutine")
+
+
+def _returns(flow: Flow, number: int, ways: dict[int, list[int]]) -> bool:
+    """Whether it is a return, and not one whose targets are declared."""
+    return (
+        0 <= number < len(flow.instructions)
+        and number not in ways
+        and flow.instructions[number].form.mnemonic in _RETURNS
+    )
+
+
+def _inside(ways: dict[int, list[int]], start: int) -> set[int]:
+    """What can be reached, calls being steps."""
+    found, left = {start}, [start]
+    while left:
+        new = [target for target in ways.get(left.pop(), ()) if target not in found]
+        found.update(new)
+        left += new
+    return found
 
 
 def _leaves(mnemonic: str, conditional: bool) -> bool:
@@ -145,10 +218,10 @@ def _is_branch(form: Form) -> bool:
     return form.mnemonic == "djnz" or (form.mnemonic.startswith("br") and form.mnemonic != "break")
 
 
-def _need(flow: Flow, number: int, after: int | None) -> int:
-    if after is None:
+def _need(flow: Flow, number: int, behind: Mapping[int, int]) -> int:
+    if number not in behind:
         raise UnknownFlow(f"{place(flow, number)} runs off its end")
-    return after
+    return behind[number]
 
 
 def _target(flow: Flow, number: int) -> int:

@@ -78,14 +78,15 @@ def ask_for_window(job: Job, group: Group) -> None:
 
 
 def write_product(job: Job, group: Group) -> None:
-    """The Linear kernel's code, at the end of the convolution's code so far."""
+    """The Linear kernel's code, at the end of the convolution's code so far, for each position."""
     layer = job.node
     assert isinstance(layer, Convolution)
     ranges = {group.linear.input.name: layer.factors(job.ranges[layer.input.name])}
     part = Job(group.linear, job.target, job.isa, ranges, job.shared, job.far, choice=job.choice)
     kernel = find_emitter(job.target.isa, group.linear, job.choice, (group.linear.input,))
     kernel.write(part)
-    job.absorb(part)
+    rows, columns = layer.window.positions(layer.image)
+    job.absorb(part, rows * columns)
     _ask_for_point(job, part)
 
 

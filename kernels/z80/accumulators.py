@@ -76,7 +76,7 @@ class _Walk:
 
     def to_bits(self) -> None:
         out, units = self.job.code, len(self.layer.bias)
-        _fill_outputs(out, self.layer)
+        _fill_outputs(self.job, self.layer)
         out.emit(f"ld hl,{self.sums}")
         self._begin(_LOAD[self.plan.acc_bytes])
         out.emit(f"srl l\nrr (iy+0)\njr nc,{self.loop}_bit\ninc iy\n{self.loop}_bit:")
@@ -85,13 +85,14 @@ class _Walk:
 
     def _begin(self, load: str) -> None:
         """From the head of the loop to an output in HL."""
+        self.job.at_most(self.loop, len(self.layer.bias))
         self.job.code.emit(f"""
             ld ix,{self.job.label("outputs")}
             ld iy,{tensor_symbol(self.layer.output)}
         {self.loop}:
             {load}
         """)
-        requantize(self.job.code, self.loop, self.plan)
+        requantize(self.job, self.loop, self.plan, len(self.layer.bias))
 
     def _end(self) -> None:
         self.job.code.emit(f"""
@@ -103,11 +104,12 @@ class _Walk:
         jump_unless_at(self.job.code, end, self.loop)
 
 
-def _fill_outputs(out: Assembly, layer: Linear) -> None:
+def _fill_outputs(job: Job, layer: Linear) -> None:
     first, size = tensor_symbol(layer.output), layer.output.size
-    out.emit(f"ld hl,{first}\nld (hl),0x80")
+    job.code.emit(f"ld hl,{first}\nld (hl),0x80")
     if size > 1:
-        out.emit(f"ld de,{first}+1\nld bc,{size - 1}\nldir")
+        job.code.emit(f"ld de,{first}+1\nld bc,{size - 1}\nldir ; #{job.label('clear')}")
+        job.at_most(job.label("clear"), size - 1)
 
 
 _LOW = "ld e,(hl)                   ; the sum\ninc hl\nld d,(hl)\ninc hl\n"

@@ -59,7 +59,8 @@ def emit(job: Job) -> None:
     top = {2: "", 3: "ld a,e", 4: "push de\nexx\npop hl\nexx"}[plan.acc_bytes]
     # Requantization uses both register sets and may swap them.
     out.emit(f"exx\npush bc\npush de\nexx\nld l,c\nld h,b\n{top}")
-    requantize(out, loop, plan)
+    job.at_most(loop, output.count)
+    requantize(job, loop, plan, output.count)
     store_output(out, output.dtype.size)
     end = f"({tensor_symbol(output)}+{output.size})"
     out.emit(f"""

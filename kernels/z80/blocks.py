@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from kernels.asm import Assembly
-from kernels.emit import little_endian
+from kernels.emit import Job, little_endian
 
 _UNROLLED = 16
 _SHORTEST = 32  # bytes of a copy that gets a loop
@@ -16,21 +15,31 @@ def step(count: int) -> str:
     return f"ld bc,{count}\nadd hl,bc"
 
 
-def copy(out: Assembly, label: str, count: int) -> None:
-    """Copy `count` bytes from HL to DE, 16 T-states each and 10 a turn of 16. Uses BC."""
+def copy(job: Job, label: str, count: int, times: int) -> None:
+    """Copy `count` bytes from HL to DE, 16 T-states each and 10 a turn of 16. Uses BC.
+
+    times: how often that runs each time the layer does.
+    """
+    out = job.code
     turns, rest = divmod(count, _UNROLLED)
     if count < _SHORTEST:
         turns, rest = 0, count
     out.emit("ldi\n" * rest)
     if turns:
+        job.at_most(label, turns * times)
         out.emit(f"ld bc,{turns * _UNROLLED}\n{label}:")
         out.emit("ldi\n" * _UNROLLED + f"jp pe,{label}")
 
 
-def fill(value: int, size: int, count: int) -> str:
-    """Lines that store `count` values of `size` bytes from DE on, and step DE; uses A, BC, HL."""
+def fill(job: Job, value: int, size: int, count: int, times: int) -> str:
+    """Lines that store `count` values of `size` bytes from DE on, and step DE; uses A, BC, HL.
+
+    times: how often that runs each time the layer does.
+    """
     low, *high = little_endian(value, size)
     rest = (count - 1) * size
+    tag = job.label("fill")
+    job.at_most(tag, rest * times)
     return f"""
         ld h,d
         ld l,e
@@ -40,5 +49,5 @@ def fill(value: int, size: int, count: int) -> str:
         {"ld (de),a" if high else ""}
         {"inc de" if high else ""}
         {f"ld bc,{rest}" if rest else ""}
-        {"ldir" if rest else ""}
+        {f"ldir ; #{tag}" if rest else ""}
     """

@@ -199,6 +199,7 @@ class _Code:
     def _sum_columns(self) -> None:
         """The sum of F(v) of each column of pixels, from the one at HL on."""
         out, loop = self.job.code, self.job.label("sum")
+        self.job.at_most(loop, self.walk.rows * self.columns)
         out.emit(f"""
             ld ({self.state}),hl
             ld iy,{self.sums}
@@ -324,7 +325,8 @@ class _Code:
                 fetch = "push ix\npop hl" + ("\nexx\nld a,c\nexx" if self.wide else "")
             place = f"{self.job.label('outputs')}+{unit * constants_size(self.plan)}"
             out.emit(f"{fetch}\nld ix,{place}")
-            requantize_from_memory(out, self.job.label(f"u{unit}"), self.plan)
+            times = self.walk.positions
+            requantize_from_memory(self.job, self.job.label(f"u{unit}"), self.plan, times)
             second = "ld a,h\nld (de),a\ninc de" if dtype.size == 2 else ""
             out.emit(f"""
                 ld de,({self.state}+6)

@@ -53,8 +53,8 @@ def _body(walk: Walk, group: Group) -> None:
     layer = job.node
     assert isinstance(layer, Convolution)
     for number, (length, gap) in enumerate(runs(layer, walk.pitch)):
-        copy(out, job.label(f"{walk.prefix}gather{number}"), length)
+        copy(job, job.label(f"{walk.prefix}gather{number}"), length, walk.positions)
         out.emit(step(gap))
     write_product(job, group)
     out.emit(f"ld hl,{tensor_symbol(group.linear.output)}\nld de,({walk.state}+4)")
-    copy(out, job.label(f"{walk.prefix}out"), group.linear.output.size)
+    copy(job, job.label(f"{walk.prefix}out"), group.linear.output.size, walk.positions)

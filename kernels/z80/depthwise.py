@@ -92,7 +92,8 @@ def _channels(job: Job, layer: Convolution, plan: RequantPlan, walk: Walk) -> No
             push iy
             pop ix
     """)
-    requantize(out, loop, plan)
+    job.at_most(loop, walk.positions * layer.image[2])
+    requantize(job, loop, plan, walk.positions * layer.image[2])
     second = "ld a,h\nld (de),a\ninc de" if output.dtype.size == 2 else ""
     out.emit(f"""
             ld de,({state}+2)

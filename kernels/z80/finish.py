@@ -71,6 +71,7 @@ class Finish:
             ld {"e" if wide else "b"},{units // group}
         {self.prefix}:
         """)
+        self.job.at_most(self.prefix, units // group)
         self.job.code.emit(unit * group)
         self.job.code.emit(f"dec {'e' if wide else 'b'}\njp nz,{self.prefix}")
 
@@ -93,7 +94,8 @@ class Finish:
             {third}
             ex de,hl
         """)
-        requantize(out, self.prefix, plan)
+        self.job.at_most(self.prefix, len(self.units))
+        requantize(self.job, self.prefix, plan, len(self.units))
         store_output(out, self.layer.output.dtype.size)
         out.emit(f"""
             ld de,{constants_size(plan)}

@@ -190,6 +190,11 @@ class Dense8:
             return 16
         return 8 if self.streams else 4
 
+    @property
+    def pairs(self) -> int:
+        """Pairs of rows, the last of which may lack one."""
+        return -(-len(self.layer.bias) // 2)
+
     @cached_property
     def sums(self) -> str:
         """Of all outputs, and one more where their number is odd."""
@@ -273,6 +278,8 @@ class Dense8:
     def _unpack_pair(self, walk: _Walk, unpacking: Unpacking) -> None:
         """Two rows into the buffer that the weights are streamed from; HL stays."""
         row, size = self.job.label(f"unpack{walk.byte}"), -(-self.inputs // unpacking.per_byte)
+        for half in "ab":
+            self.job.at_most(f"{row}_{half}", self.pairs * size)
         rewind = f"ld sp,{self._buffer}" if self.streams else f"exx\nld hl,{self._buffer}\nexx"
         self.job.code.emit(f"""
             ld ({self._slot("sum")}),hl
@@ -290,6 +297,7 @@ class Dense8:
         """Copy the bytes as u, four a round, and add F(x) up: in IX, and DE' above it."""
         out, loop = self.job.code, self.job.label(f"copy{walk.byte}")
         skipped = -self.inputs % _COPIES
+        self.job.at_most(loop, self.inputs // _COPIES)
         out.emit(f"""
             ld ix,0
             ld hl,{centered_table(self.job)}+{skipped % 2 * _PAGE}
@@ -355,8 +363,9 @@ class Dense8:
 
     def _rows(self, walk: _Walk) -> None:
         """Entered, and left, with HL where sums go."""
-        out, row = self.job.code, self.job.label(f"row{walk.byte}")
+        job, out, row = self.job, self.job.code, self.job.label(f"row{walk.byte}")
         way = _STREAMED if self.streams else _BESIDE_A_STACK
+        job.at_most(row, self.pairs)
         out.emit(f"{row}:")
         if self.unpacking:
             self._unpack_pair(walk, self.unpacking)
@@ -386,6 +395,7 @@ class Dense8:
         loops = self.inputs > self.unroll
         count = self.unroll if loops else self.inputs
         label = self.job.label(f"mac{walk.byte}")
+        self.job.at_most(label, self.pairs * (self.inputs // count))  # beside the entry
         carries = [_Carry(f"{label}_{n}", way.raise_upper[n % 2]) for n in range(2 * count)]
         out, skipped = self.job.code, -self.inputs % self.unroll if loops else 0
         if self.wide or skipped:

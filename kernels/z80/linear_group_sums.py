@@ -134,6 +134,7 @@ class _Block:
         if self.groups == 1:
             return
         loop, out = self.label("table"), self.job.code
+        self.job.at_most(loop, self.groups - 1)
         out.emit(f"{loop}:\nld bc,{-self.size}\nadd ix,bc")
         self._fill_table(self.size, lowest, deltas)
         out.emit(f"""
@@ -219,6 +220,7 @@ class _Block:
 
     def _walk(self, sums: str, start: str) -> None:
         out, row = self.job.code, self.label("row")
+        self.job.at_most(row, len(self.weights))
         out.emit(f"""
             ld iy,{sums}
         {row}:

@@ -57,6 +57,7 @@ class _Block(ListBlock):
 
     def _clear(self) -> None:
         """Start values, and behind them the sentinels of each page."""
+        self.job.at_most(self.label("clear"), self.plan.acc_bytes * self.columns.outputs)
         for page in range(self.plan.acc_bytes):
             start = f"{self.pages}+{256 * page}"
             self.job.code.emit(f"""
@@ -64,7 +65,7 @@ class _Block(ListBlock):
                 ld (hl),{0 if page else MIDDLE}
                 ld de,{start}+1
                 ld bc,{self.columns.outputs}
-                ldir                        ; one too many: the sentinel's slot is next
+                ldir                        ; the sentinel's slot, too #{self.label("clear")}
                 dec de
                 ld a,0xff                   ; makes any addition carry
                 ld (de),a
@@ -79,6 +80,8 @@ class _Block(ListBlock):
         wide = layer.input.dtype.size == 2
         negative = self.job.ranges[layer.input.name].low < 0
         passes = self.plan.acc_bytes if negative else min(2 if wide else 1, self.plan.acc_bytes)
+        self.job.at_most(self.label("column"), layer.input.count)
+        self.job.at_most(self.label("active"), self.most_active(0))
         out.emit(f"""
             exx
             ld hl,{tensor_symbol(layer.input)}
@@ -132,11 +135,12 @@ class _Block(ListBlock):
         out = self.job.code
         done = self.label(f"pass{byte}_done")
         load = ["ld a,c", "ld a,b", "ld a,b\nrla\nsbc a,a"][byte]
+        self.job.at_most(self.label(f"pass{byte}"), self.most_active(byte))
         out.emit(f"{load}\nld c,a\nor a")
         out.emit(f"jp z,{done}")
         if not last:
             out.emit("push de\npush bc")
-        out.emit(f"ld h,({self.pages}+{256 * byte})>>8")
+        out.emit(f"ld h,({self.pages}+{256 * byte})>>8 ; #{self.label(f'pass{byte}')}")
         self._list(self.label(f"plus{byte}"), "add a,c", self.columns.plus_end, byte)
         self._list(self.label(f"minus{byte}"), "sub c", self.columns.minus_end, byte)
         if not last:
@@ -146,8 +150,10 @@ class _Block(ListBlock):
     def _list(self, label: str, operation: str, end: int, byte: int) -> None:
         """Add or subtract C at every output of a list."""
         out = self.job.code
+        sign = "add" if operation.startswith("add") else "sub"
+        self.job.at_most(f"{label}_event", self.most_events(sign, byte))
         event = f"""
-            ld a,(de)                   ; output
+            ld a,(de)                   ; output #{label}_event
             inc de
             ld l,a
             ld a,(hl)

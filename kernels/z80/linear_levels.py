@@ -31,7 +31,7 @@ from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan
 from kernels.z80.accumulators import finish
 from kernels.z80.stack_pointer import borrowed, may_borrow
-from kernels.z80.threaded import ADD_PAIR, add_level
+from kernels.z80.threaded import ADD_PAIR, add_level, write_pairs
 
 _PAGE = 256
 _MOST_INPUTS = 128
@@ -126,6 +126,8 @@ class Levels:
     def _count(self, counts: str) -> None:
         """How many inputs each level has."""
         loop = self.job.label("count")
+        self.job.at_most(f"{loop}_clear", self.levels + 1)
+        self.job.at_most(loop, self.inputs)
         self.job.code.emit(f"""
             ld hl,{counts}
             xor a
@@ -149,6 +151,7 @@ class Levels:
         B level, C inputs at it or above, DE list, IX the sum of all levels, IYL the level's inputs.
         """
         job, loop = self.job, self.job.label("lay")
+        job.at_most(loop, self.levels)
         step, entries = job.assembly().emit(ADD_PAIR).size, job.table("entries", _PAGE)
         for pairs in range(-(-self.inputs // 2) + 1):
             entries.emit(f".word {job.label('level')}-{step * pairs}")
@@ -238,6 +241,7 @@ class Levels:
     def _place(self, counts: str, lists: str) -> None:
         """Indices of active inputs into all lists."""
         loop = self.job.label("place")
+        self.job.at_most(loop, self.inputs)
         lanes = "".join(
             f"inc h\nadd a,{self.inputs + 1}\nld (hl),a\n" for _ in range(1, self.lanes)
         )
@@ -265,6 +269,8 @@ class Levels:
         """The rows that have the same place in their pages."""
         row, out, size = self.job.label(f"row{lane}"), self.job.code, self.plan.acc_bytes
         rows = -(-(len(self.layer.bias) - lane) // self.lanes)
+        self.job.at_most(row, rows)
+        self.job.jumps(self.job.label("thread"), f"{row}_end")
         out.emit(f"""
             ld hl,{sums}+{lane * size}
             ld bc,{(self.lanes - 1) * size}
@@ -276,7 +282,7 @@ class Levels:
             {f"ld iy,({start}+2)" if size > 2 else ""}
             xor a
             ld d,a                      ; R = 0
-            ret
+            ret                         ; #{self.job.label("thread")}
         {row}_end:
             exx
         """)
@@ -293,11 +299,16 @@ class Levels:
 
     def _write_additions(self) -> None:
         """What addresses in lists lead into: additions to R, and at their end the level's."""
-        self.job.code.emit(ADD_PAIR * -(-self.inputs // 2))
-        self.job.code.emit(f"""
-        {self.job.label("level")}:
+        job, rows = self.job, len(self.layer.bias)
+        level, thread = job.label("level"), job.label("thread")
+        # Of each level one pair may have but one input, and the sums of pairs are the inputs.
+        most = min(self.inputs, (self.inputs + self.levels) // 2)
+        write_pairs(job, thread, level, -(-self.inputs // 2), rows * most)
+        job.at_most(level, rows * self.levels)
+        job.code.emit(f"""
+        {level}:
             {add_level(wide=self.plan.acc_bytes > 2)}
-            ret
+            ret                         ; #{thread}
         """)
 
 

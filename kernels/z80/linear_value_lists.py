@@ -31,7 +31,7 @@ from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization
 from kernels.z80.accumulators import finish
 from kernels.z80.stack_pointer import borrowed, may_borrow
-from kernels.z80.threaded import ADD_PAIR, add_level
+from kernels.z80.threaded import ADD_PAIR, add_level, write_pairs
 
 _PAGE = 256
 _COPIES = 4  # inputs copied per round
@@ -96,6 +96,7 @@ class _Block:
     def copy_inputs(self, first: int, page: str, lowest: int) -> None:
         """Inputs into the page as u, and the sum of these, which 16 bits hold, into BC."""
         loop, skipped = self.label("copy"), -self.block.inputs % _COPIES
+        self.job.at_most(loop, self.block.inputs // _COPIES)
         out = self.job.code
         out.emit(f"""
             ld bc,0
@@ -171,14 +172,19 @@ class _Block:
 
     def _walk_threads(self, sums: str, start: str) -> None:
         out, wide = self.job.code, self.plan.acc_bytes > 2
-        pairs = max(len(indices) // 2 for lists in self.block.lists for indices in lists)
+        sizes = [len(indices) for lists in self.block.lists for indices in lists]
+        thread = self.label("thread")
+        self.job.at_most(self.label("row"), len(self.block.lists))
+        self.job.at_most(self.label("odd"), sum(size % 2 for size in sizes))
+        self.job.at_most(self.label("level"), len(sizes))
+        self.job.jumps(thread, self.label("odd"), self.label("row_end"))
         out.emit(f"""
         {self.label("row")}:
             ld ix,({start})
             {f"ld iy,({start}+2)" if wide else ""}
             xor a
             ld d,a                      ; R = 0
-            ret
+            ret                         ; #{thread}
         {self.label("odd")}:
             pop bc
             dec sp                      ; one of the two bytes
@@ -186,11 +192,14 @@ class _Block:
             add a,(hl)
             jr nc,$+3
             inc d
-            ret
-            {ADD_PAIR * pairs}
+            ret                         ; #{thread}
+        """)
+        halves = [size // 2 for size in sizes]
+        write_pairs(self.job, thread, self.label("level"), max(halves), sum(halves))
+        out.emit(f"""
         {self.label("level")}:
             {add_level(wide=wide)}
-            ret
+            ret                         ; #{thread}
         {self.label("row_end")}:
             exx
         """)
@@ -229,6 +238,10 @@ class _Block:
 
     def _walk_counted_lists(self, sums: str, start: str) -> None:
         out, wide, label = self.job.code, self.plan.acc_bytes > 2, self.label
+        sizes = [len(indices) for lists in self.block.lists for indices in lists]
+        self.job.at_most(label("row"), len(self.block.lists))
+        self.job.at_most(label("list"), len(sizes))
+        self.job.at_most(label("index"), sum(sizes))
         out.emit(f"""
             ld iy,{sums}
         {label("row")}:

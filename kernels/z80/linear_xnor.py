@@ -78,6 +78,7 @@ class _Xnor:
     def _subtract(self, unit: int, size: int, page: str, sums: str, *, first: bool) -> None:
         """Counts from the sums, which are 0 at first."""
         loop, more = self._fresh("subtract"), self.plan.acc_bytes
+        self.job.at_most(loop, size)
         self.job.code.emit(f"""
             ld hl,{page}+{_PAGE - size}
             ld de,{sums}+{unit * more}
@@ -149,6 +150,7 @@ class _Block:
     def _pass_outputs(self, weights: tuple[str, str], *, first: bool) -> None:
         out, loop = self.job.code, self.label("loop")
         skipped = -self.units % _UNROLL
+        self.job.at_most(loop, self.units // _UNROLL)
         if skipped:
             out.emit(f"jp {loop}_entry")
         out.emit(f"{loop}:")

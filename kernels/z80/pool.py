@@ -77,7 +77,7 @@ def emit_mean(job: Job) -> None:
         out.emit(_pixels(walk, visit))
         top = {2: "", 3: "ld a,c", 4: "push bc\nexx\npop hl\nexx"}[plan.acc_bytes]
         out.emit(f"ld ix,{constants}\nexx\n{top}")
-        requantize(out, job.label("channel"), plan)
+        requantize(job, job.label("channel"), plan, walk.positions * walk.image[2])
         store_output(out, layer.output.dtype.size)
 
     walk.write(lambda: _channels(walk, channel))
@@ -87,6 +87,7 @@ def _channels(walk: Walk, channel: Callable[[], None]) -> None:
     """The loop over the channels of a window; the body finds the pixel at HL and stores at IY."""
     job, out, size = walk.job, walk.job.code, walk.source.dtype.size
     left, loop = job.scratch("channels", 1), job.label("next_channel")
+    job.at_most(loop, walk.positions * walk.image[2])
     out.emit(f"""
             push de
             pop iy
@@ -127,7 +128,9 @@ def _pixels(walk: Walk, visit: Callable[[], str]) -> str:
 
 def _pixels_looped(walk: Walk, visit: str, across: int) -> str:
     rows, columns = walk.window.size
-    label = walk.job.label("pixel")
+    label, channels = walk.job.label("pixel"), walk.positions * walk.image[2]
+    walk.job.at_most(f"{label}_row", channels * rows)
+    walk.job.at_most(label, channels * rows * columns)
     return f"""
             ld ixh,{rows & 0xFF}
     {label}_row:

@@ -22,6 +22,7 @@ def emit(job: Job) -> None:
     low = bounds.low if known.low < bounds.low else None
     high = bounds.high if known.high > bounds.high else None
     cut = _cut_words if source.dtype.size == 2 else _cut_bytes
+    job.at_most(loop, output.count)
     job.code.emit(f"""
             ld hl,{tensor_symbol(source)}
             ld de,{tensor_symbol(output)}

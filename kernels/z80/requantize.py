@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.asm import Assembly
-from kernels.emit import little_endian
+from kernels.emit import Job, little_endian
 from kernels.ir import Range
 from kernels.requant_plan import RequantPlan, signed_bytes
 from kernels.z80.wide import Wide
@@ -47,20 +47,24 @@ def output_constants(plan: RequantPlan, bias: NDArray[np.int64], unit: int) -> l
     ]
 
 
-def requantize(out: Assembly, prefix: str, plan: RequantPlan) -> None:
-    """Write the steps from an accumulator to HL (L alone for one byte).
+def requantize(job: Job, prefix: str, plan: RequantPlan, times: int) -> None:
+    """Write the steps from an accumulator to HL (L alone for one byte); they run so many times.
 
     The accumulator is in HL, its third byte in A, or its upper half in HL'. Clobbers AF, BC, DE, HL
     and, where products are wide, DE' and HL'. IX and IY stay. Stack: none.
     """
-    _Requantizer(out, prefix, plan).write()
+    steps = _Requantizer(job.code, prefix, plan)
+    steps.write()
+    for loop, rounds in steps.loops.items():
+        job.at_most(loop, times * rounds)
 
 
 @dataclass
 class _Requantizer:
     """Writes the steps. size: bytes of the value, 4 with the upper half in HL'. value: its bounds.
 
-    shift: what is left of it. round_bias: what is left to be added before.
+    shift: what is left of it. round_bias: what is left to be added before. loops: how often each
+    turns.
     """
 
     out: Assembly
@@ -70,6 +74,7 @@ class _Requantizer:
     value: Range = field(init=False)
     shift: int = field(init=False)
     round_bias: int = field(init=False)
+    loops: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         half = 1 << (8 * self.plan.acc_bytes - 1)
@@ -194,7 +199,9 @@ class _Requantizer:
         """Through `wide.py`, down to at most 24 bits."""
         wide = Wide(self.out, self.prefix, self.size)
         if self.plan.multiplier_bytes and self.shift == self.plan.how.shift:
-            wide.multiply(self.plan.acc_bytes, self.plan.multiplier_bytes, self.value.low < 0)
+            size = self.plan.multiplier_bytes
+            wide.multiply(self.plan.acc_bytes, size, self.value.low < 0)
+            self.loops[wide.loop] = 8 * size
         wide.shift_right(self.shift, rounded=self.round_bias > 0)
         self.size = wide.narrow()
         self.shift = self.round_bias = 0

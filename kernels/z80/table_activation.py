@@ -28,6 +28,7 @@ def emit(job: Job) -> None:
 
     table = job.share(job.label("table"), write, align=256, own=True)
     second = "inc b\nld a,(bc)\nld (de),a\ninc de\ndec b" if output.dtype.size == 2 else ""
+    job.at_most(loop, output.count)
     job.code.emit(f"""
             ld hl,{tensor_symbol(source)}
             ld de,{tensor_symbol(output)}

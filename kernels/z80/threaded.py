@@ -5,6 +5,8 @@ A word of a list is an address in unrolled additions, to which RET jumps; what f
 
 from __future__ import annotations
 
+from kernels.emit import Job
+
 ADD_PAIR = """
     pop bc
     ld l,c
@@ -17,6 +19,20 @@ ADD_PAIR = """
     inc d
 """
 """Add what two indices point to, in the page H, to R: 56 T, 1 less for each carry."""
+
+
+def write_pairs(job: Job, thread: str, level: str, pairs: int, most: int) -> None:
+    """Additions of as many pairs, in front of the label `level`; they run `most` times together.
+
+    thread: the name of jumps that lead into them, and to `level` where there are no pairs.
+    """
+    enter = f"{level}_pair"
+    job.at_most(enter, most)
+    job.jumps(thread, level)
+    for left in range(pairs, 0, -1):
+        job.code.emit(f"{enter}{left}:")
+        job.jumps(thread, f"{enter}{left}")
+        job.code.emit(ADD_PAIR.replace("pop bc", f"pop bc ; #{enter}"))
 
 
 def add_level(*, wide: bool) -> str:

@@ -30,7 +30,7 @@ class Unpacking(Protocol):
         """One row, int8 (inputs,), as bytes."""
 
     def code(self, label: str, bytes_in_row: int) -> str:
-        """Unpack the row at DE to HL, every other byte, and leave DE behind it.
+        """Unpack the row at DE to HL, every other byte, and leave DE behind it; a turn a byte.
 
         May use every register of the set, IX and IY, but not the stack.
         """

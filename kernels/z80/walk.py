@@ -51,6 +51,16 @@ class Walk:
                 )
 
     @property
+    def rows(self) -> int:
+        """Rows of positions."""
+        return self.window.positions(self.image)[0]
+
+    @property
+    def positions(self) -> int:
+        """Of the window, all together."""
+        return self.rows * self.window.positions(self.image)[1]
+
+    @property
     def pixel(self) -> int:
         """Bytes of an input pixel."""
         return self.image[2] * self.source.dtype.size
@@ -100,6 +110,8 @@ class Walk:
         """
         rows, columns = self.window.positions(self.image)
         label, out = self.job.label(self.prefix), self.job.code
+        self.job.at_most(f"{label}row", rows)
+        self.job.at_most(f"{label}column", self.positions)
         self._start(rows, first)
         out.emit(f"{label}row:\nld hl,({self.state})")
         if self.padded:
@@ -123,7 +135,8 @@ class Walk:
         out, size = self.job.code, self.source.dtype.size
         if self.padded:
             total = self.window.size[0] * self.pitch // size
-            out.emit(f"ld de,{self.band}\n{fill(self.fill, size, total)}")
+            lines = fill(self.job, self.fill, size, total, 1)
+            out.emit(f"ld de,{self.band}\n{lines}")
         out.emit(f"""
             ld hl,{tensor_symbol(self.source)}-{self.window.padding[0] * self.row}
             ld ({self.state}),hl
@@ -150,12 +163,14 @@ class Walk:
             pop hl
             jp c,{label}_outside
         """)
-        copy(out, f"{label}_copy", self.row)
+        copied = self.rows * self.window.size[0]
+        self.job.at_most(f"{label}_row", copied)
+        copy(self.job, f"{label}_copy", self.row, copied)
         out.emit(f"""
             jp {label}_next
         {label}_outside:
             push hl
-            {fill(self.fill, size, self.row // size)}
+            {fill(self.job, self.fill, size, self.row // size, copied)}
             pop hl
             ld bc,{self.row}
             add hl,bc

@@ -25,6 +25,11 @@ class Wide:
     bytes: list[str] = field(default_factory=list)
     has_room: bool = False
 
+    @property
+    def loop(self) -> str:
+        """The label of the multiplication's loop, one turn a bit of the multiplier."""
+        return f"{self.prefix}_multiply"
+
     def multiply(self, offset: int, size: int, signed: bool) -> None:
         """By the unsigned multiplier at IX + offset, of one or two bytes.
 
@@ -33,7 +38,7 @@ class Wide:
         """
         self._extend()
         two = size == 2
-        loop = f"{self.prefix}_multiply"
+        loop = self.loop
         self.out.emit(f"""
             ex de,hl
             ld hl,0
