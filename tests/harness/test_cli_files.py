@@ -160,7 +160,7 @@ def test_bench_saves_and_compares(cli: Cli) -> None:
     assert "tiny@uno: tiny on uno, fc (limit cycles:0): sum 698 -> " in done.err
     done = cli(*arguments, "--compare", "it", "--encoding", "fc=dense8")
     assert done.code == 0
-    assert "tiny@cpm: tiny on cpm, fc: encoding index-lists -> dense8, sum " in done.err
+    assert "tiny@cpm: tiny on cpm, fc: encoding threaded-lists -> dense8, sum " in done.err
 
 
 @pytest.mark.parametrize(
