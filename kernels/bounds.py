@@ -32,6 +32,15 @@ class Range:
         """Of `count` elements, how many can be `value` (above 0) or more, or negative, at once."""
         return count if self.low < 0 or self.high >= value else 0
 
+    def part(self, numbers: NDArray[np.int64], count: int) -> Bounds:
+        """What is known of some of `count` elements."""
+        lows, highs = self.elements(count)
+        return Bounds.of(lows[numbers].tolist(), highs[numbers].tolist(), self._part_total())
+
+    def _part_total(self) -> Range | None:
+        """Of what is not negative, a part is no more than the whole."""
+        return None
+
     def problem(self, count: int) -> str | None:
         """Why this cannot be said of `count` elements; None if it can."""
         del count  # the same for any
@@ -92,6 +101,10 @@ class Bounds(Range):
         if self.low < 0 or self.total is None:
             return able
         return min(able, self.total.high // value)
+
+    def _part_total(self) -> Range | None:
+        """Of what is not negative, a part is no more than the whole."""
+        return Range(0, self.total.high) if self.total and self.low >= 0 else None
 
     def problem(self, count: int) -> str | None:
         """Why this cannot be said of `count` elements; None if it can."""

@@ -67,7 +67,8 @@ class Flow:
 def flow_of(job: Job) -> Flow:
     """The control flow of a layer; UnknownFlow where it jumps who knows where."""
     flow = Flow()
-    spans = [_read(flow, text) for text in (job.code, *job.subroutines.values(), *_reached(job))]
+    spans = [_read(flow, text) for text in (job.code, *job.subroutines.values())]
+    spans += [_read(flow, job.shared[name].text, name) for name in _reached(job)]
     flow.nodes = len(flow.instructions)
     if not flow.instructions:
         flow.edges.append(Edge(ENTRY, EXIT, 0))
@@ -87,25 +88,25 @@ def flow_of(job: Job) -> Flow:
     return flow
 
 
-def _reached(job: Job) -> Iterator[Assembly]:
-    """Shared code that the layer's code or what it reaches names as a jump's target."""
-    left = [shared.text for shared in job.shared.values() if shared.code]
+def _reached(job: Job) -> Iterator[str]:
+    """Symbols of shared code that the layer's code, or what it reaches, names as a target."""
+    left = {name: shared.text.labels | {name} for name, shared in job.shared.items() if shared.code}
     named = {name for targets in job.targets.values() for name in targets}
     for text in (job.code, *job.subroutines.values()):
         named |= _named(text)
-    while reached := [text for text in left if text.labels & named]:
+    while reached := [name for name, labels in left.items() if labels & named]:
         yield from reached
-        left = [text for text in left if text not in reached]
-        named = {name for text in reached for name in _named(text)}
+        named = {target for name in reached for target in _named(job.shared[name].text)}
+        left = {name: labels for name, labels in left.items() if name not in reached}
 
 
 def _named(text: Assembly) -> set[str]:
     return {one.operands[-1] for one in text.block.instructions if one.operands}
 
 
-def _read(flow: Flow, text: Assembly) -> range:
-    """Append a piece of code; the numbers of its instructions."""
-    waiting: list[str] = []
+def _read(flow: Flow, text: Assembly, *symbol: str) -> range:
+    """Append a piece of code, with its symbol if it has one; the numbers of its instructions."""
+    waiting = list(symbol)
     first = len(flow.instructions)
     for line in text.block.lines:
         waiting += line.labels

@@ -22,6 +22,16 @@ from kernels.encodings.threaded_lists import Run
 _PAIRS = {1: 32, 2: 16, 3: 8}
 
 
+# What promises call the events of all runs, the jumps into runs, and those from columns' ends.
+EVENT, RUN, END = "run_event", "into_run", "column_end"
+ENTER = f"ret ; #{RUN}"
+
+
+def leave(*, last: bool) -> str:
+    """How a run is left."""
+    return f"jp (ix) ; #{END}" if last else ENTER
+
+
 def longest_run(acc_bytes: int) -> int:
     """Events that a chain has room for."""
     return 2 * _PAIRS[acc_bytes]
@@ -54,7 +64,7 @@ def _write(out: Assembly, name: str, step: str, acc_bytes: int, run: Run) -> Non
     if run.odd:
         out.emit("pop de\nld l,e")
         _event(out, f"{name}_e0", step, acc_bytes)
-    out.emit("jp (ix)" if run.last else "ret")
+    out.emit(leave(last=run.last))
     if acc_bytes == 1:
         return
     for left in pairs[half:]:
@@ -65,10 +75,10 @@ def _write(out: Assembly, name: str, step: str, acc_bytes: int, run: Run) -> Non
 
 def _event(out: Assembly, label: str, step: str, acc_bytes: int) -> None:
     if acc_bytes == 1:
-        out.emit("inc (hl)" if step == "add" else "dec (hl)")
+        out.emit(f"{'inc' if step == 'add' else 'dec'} (hl) ; #{EVENT}")
         return
     out.emit(f"""
-        ld a,(hl)
+        ld a,(hl) ; #{EVENT}
         {"add a,c" if step == "add" else "sub c"}
         ld (hl),a
         jr c,{label}_carry

@@ -13,6 +13,7 @@ from __future__ import annotations
 from kernels.asm import Assembly
 from kernels.emit import Job
 from kernels.encodings.threaded_gaps import GROUP, GapRun
+from kernels.z80.chains import EVENT, leave
 
 _RIPPLE = {"add": "inc", "sub": "dec"}
 
@@ -47,15 +48,15 @@ def _write(out: Assembly, name: str, step: str, acc_bytes: int, *, last: bool) -
             ld l,a
         """)
         _event(out, f"{name}_event{number}", step, acc_bytes)
-    out.emit(f"djnz {name}_group\n{'jp (ix)' if last else 'ret'}")
+    out.emit(f"djnz {name}_group\n{leave(last=last)}")
 
 
 def _event(out: Assembly, label: str, step: str, acc_bytes: int) -> None:
     if acc_bytes == 1:
-        out.emit(f"{_RIPPLE[step]} (hl)")
+        out.emit(f"{_RIPPLE[step]} (hl) ; #{EVENT}")
         return
     out.emit(f"""
-        ld a,(hl)
+        ld a,(hl) ; #{EVENT}
         {"add a,c" if step == "add" else "sub c"}
         ld (hl),a
         jr nc,{label}

@@ -201,12 +201,13 @@ class _Layer:
         job, source = self.job, self.layer.input
         known = job.ranges[source.name]
 
-        def walk(name: str) -> Walk:
-            return Walk(job, name, at, self.acc_bytes, self.added, self.shift)
+        def walk(name: str, units: NDArray[np.int64]) -> Walk:
+            part = known.part(units, source.count)
+            return Walk(job, name, at, self.acc_bytes, self.added, self.shift, part)
 
         if not job.reads:
             every = np.arange(source.count)
-            scan_dense(walk(name), source, known, self._columns(weights, every))
+            scan_dense(walk(name, every), source, known, self._columns(weights, every))
             return
         writer = job.writer
         assert isinstance(writer, Linear)
@@ -214,7 +215,8 @@ class _Layer:
         stride = 256 if handed else sums_stride(writer, job.ranges)
         for number, block in enumerate(handed.blocks if handed else sums_blocks(writer)):
             columns = self._columns(weights, block.units)
-            own, sums = walk(f"{name}_i{number}"), f"{tensor_symbol(source)}+{stride * number}"
+            own = walk(f"{name}_i{number}", block.units)
+            sums = f"{tensor_symbol(source)}+{stride * number}"
             if handed:
                 scan_sums8(own, sums, handed, block, columns)
             else:

@@ -17,19 +17,24 @@ from kernels.emit import Job
 from kernels.shared_sums import Merge
 
 TIME = 142
+_NEXT = "next_merge"  # what promises call jumps from one to the next
 _STEPS = {1: ("add a,c", "adc a,b"), -1: ("sub c", "sbc a,b")}
 
 
 def merge_by_list(job: Job, name: str, merges: Sequence[Merge]) -> None:
     """Write code that does merges in their order, with SP borrowed and H set."""
     table, end = job.table(f"{name}_merges"), job.label(f"{name}_merged")
+    job.at_most(_NEXT, -(-len(merges) // 2) + 1)
+    job.jumps(_NEXT, end)
     for first in range(0, len(merges), 2):
         some = merges[first : first + 2]
-        table.emit(f".word {_handler(job, some)}")
+        handler = _handler(job, some)
+        job.jumps(_NEXT, handler)
+        table.emit(f".word {handler}")
         places = [place for m in some for place in (m.shared, m.one, m.other)]
         table.data(".byte", places + [0] * (len(places) % 2))
     table.emit(f".word {end}")
-    job.code.emit(f"ld sp,{job.label(f'{name}_merges')}\nret\n{end}:")
+    job.code.emit(f"ld sp,{job.label(f'{name}_merges')}\nret ; #{_NEXT}\n{end}:")
 
 
 def _handler(job: Job, merges: Sequence[Merge]) -> str:
@@ -48,7 +53,7 @@ def _handler(job: Job, merges: Sequence[Merge]) -> str:
             out.emit("pop de                      ; one, other")
             _add(out, "e", 1)
             _add(out, "d", signs[1])
-        out.emit("ret")
+        out.emit(f"ret ; #{_NEXT}")
 
     return job.share(name, write, code=True)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from kernels.emit import tensor_symbol
 from kernels.encodings.threaded_gaps import Column
 from kernels.ir import Range, Tensor
+from kernels.z80.chains import ENTER
 from kernels.z80.columns import Walk, starts, write_columns
 
 _GROUP = {1: 10, 2: 6}
@@ -24,10 +25,11 @@ class _Scan:
     def __init__(self, walk: Walk, source: Tensor, known: Range, columns: list[Column]) -> None:
         self.walk, self.source, self.known, self.columns = walk, source, known, columns
         self.size = source.dtype.size
+        self.backs: list[str] = []  # where stubs go on
         self.out = walk.job.code
 
     def write(self) -> None:
-        out, label = self.out, self.walk.label
+        walk, out, label = self.walk, self.out, self.walk.label
         self._write_table()
         groups, rest = divmod(self.source.count, _GROUP[self.size])
         scale = "2*" if self.size == 1 else ""  # the table has two bytes an input
@@ -39,7 +41,7 @@ class _Scan:
             xor a
         """)
         if rest:
-            self._sites("rest", rest, f"jr {label('groups')}")
+            self._sites("rest", rest, f"jr {label('groups')}", 1)
         out.emit(f"{label('groups')}:")
         if groups:
             self._groups(groups)
@@ -47,6 +49,8 @@ class _Scan:
             out.emit(f"jp {label('scanned')}")
         self._active()
         out.emit(f"{label('scanned')}:\nexx")
+        self.walk.promise(self.columns, *self.backs)
+        walk.job.jumps(label("resume"), *self.backs)
 
     def _write_table(self) -> None:
         walk = self.walk
@@ -63,11 +67,16 @@ class _Scan:
         count = "dec iyl" if groups < 256 else "dec iy\nld a,iyl\nor iyh\nld a,0"
         out.emit(f"ld iy,{groups}\n{label('group')}:")
         loop = f"{count}\njp nz,{label('group')}\njp {label('scanned')}"
-        self._sites("site", _GROUP[self.size], loop)
+        self.walk.job.at_most(label("group"), groups)
+        self._sites("site", _GROUP[self.size], loop, groups)
 
-    def _sites(self, name: str, count: int, onward: str) -> None:
-        """Look at that many inputs, then go on; behind that what each does if it is active."""
+    def _sites(self, name: str, count: int, onward: str, times: int) -> None:
+        """Look at that many inputs, then go on; behind that what each does if it is active.
+
+        times: how often that happens.
+        """
         for number in range(count):
+            self.walk.job.at_most(self.walk.label(f"{name}{number}_on"), times)
             self._site(f"{name}{number}")
         self.out.emit(onward)
         for number in range(count):
@@ -84,6 +93,7 @@ class _Scan:
     def _stub(self, name: str) -> None:
         """Say where to go on, and go to what all active inputs share."""
         label = self.walk.label
+        self.backs.append(f"{label(name)}_back")
         self.out.emit(f"""
         {label(name)}:
             ld ix,{label(name)}_back
@@ -111,7 +121,8 @@ class _Scan:
             out.emit(f"cp {256 >> shift}\njp nc,{label('wide')}")
         out.emit("add a,a\n" * shift if shift < 5 else "rrca\n" * (8 - shift))
         self._find_column("ld sp,hl")
-        out.emit("ret" if self.walk.repeats else "ld c,a\nret")
+        out.emit(ENTER if self.walk.repeats else f"ld c,a\n{ENTER}")
+        self.walk.job.at_most(label("active"), self.walk.most(0))
         if self.wide:
             self._wide()
 
@@ -139,6 +150,7 @@ class _Scan:
         out, label = self.out, self.walk.label
         self.walk.scratch_bytes()
         resume = self.walk.job.scratch(f"{self.walk.name}_resume", 2)
+        self.walk.job.at_most(label("wide"), self.walk.most_wide)
         out.emit(f"{label('wide')}:\nld ({resume}),ix")
         if self.walk.repeats:
             out.emit("inc a                       ; x")
@@ -150,7 +162,7 @@ class _Scan:
             self.walk.repeat()
         else:
             self.walk.add_bytes()
-        out.emit(f"ld ix,({resume})\njp (ix)")
+        out.emit(f"ld ix,({resume})\njp (ix) ; #{label('resume')}")
 
     def _store(self) -> None:
         """The input at HL' as 16 bits, for `add_bytes`."""

@@ -9,6 +9,7 @@ and 14 where values may be more than a byte.
 from __future__ import annotations
 
 from kernels.encodings.threaded_gaps import Column
+from kernels.z80.chains import ENTER
 from kernels.z80.column_table import write_table
 from kernels.z80.columns import Walk
 
@@ -34,11 +35,11 @@ class Scan:
     def __init__(self, walk: Walk, looked_at: str, inactive: int, columns: list[Column]) -> None:
         """looked_at: address of the page that is looked at."""
         self.walk, self.looked_at, self.inactive = walk, looked_at, inactive
-        self.units, self.out = len(columns), walk.job.code
+        self.columns, self.units, self.out = columns, len(columns), walk.job.code
 
     def write(self) -> None:
         """Write the scan."""
-        out, label = self.out, self.walk.label
+        walk, out, label = self.walk, self.out, self.walk.label
         self.walk.begin()
         out.emit(f"""
             ld ix,{label("walked")}
@@ -60,10 +61,14 @@ class Scan:
             ld a,{self.inactive}
         {label("next")}:
         """)
-        out.emit(f"inc l\ncp (hl)\njr c,{label('active')}\n" * _GROUP)
+        look = f"inc l ; #{label('looked')}\ncp (hl)\njr c,{label('active')}\n"
+        walk.job.at_most(label("looked"), self.units + 1)
+        out.emit(look * _GROUP)
         out.emit(f"jp {label('next')}")
         self.seldom()
         out.emit(f"{label('scanned')}:\nexx")
+        walk.promise(self.columns)
+        walk.job.jumps(label("resume"), label("walked"))
 
     def active(self) -> None:
         """What is done with the unit at HL': its value, and into its column."""
@@ -106,7 +111,7 @@ class _Words(Scan):
             out.emit(f"and {self._upper}\njr nz,{label('wide')}")
         out.emit("ld h,b")
         self.find_column("ld sp,hl")
-        out.emit("ld a,c\nexx\nld c,a\nret")
+        out.emit(f"ld a,c\nexx\nld c,a\n{ENTER}")
 
     @property
     def _upper(self) -> int:
@@ -132,6 +137,7 @@ class _Words(Scan):
         """The value is A and C: byte by byte."""
         out, label = self.out, self.walk.label
         self.walk.scratch_bytes()
+        self.walk.job.at_most(label("wide"), self.walk.most_wide)
         out.emit(f"""
         {label("wide")}:
             ld ({label("x")}+1),a
@@ -142,4 +148,4 @@ class _Words(Scan):
         self.find_column(f"ld ({label('column')}),hl")
         out.emit("exx")
         self.walk.add_bytes()
-        out.emit(f"ld ix,{label('walked')}\njp (ix)")
+        out.emit(f"ld ix,{label('walked')}\njp (ix) ; #{label('resume')}")

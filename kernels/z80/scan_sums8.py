@@ -8,6 +8,7 @@ and 4 for each bit of the gain.
 from __future__ import annotations
 
 from kernels.encodings.threaded_gaps import Column
+from kernels.z80.chains import ENTER
 from kernels.z80.column_table import write_table
 from kernels.z80.columns import Walk
 from kernels.z80.scan_sums import Scan
@@ -45,7 +46,7 @@ class _Bytes(Scan):
             inc h
         """)
         self.find_column("ld sp,hl")
-        out.emit("ld a,c\nexx\nld c,a\nret")
+        out.emit(f"ld a,c\nexx\nld c,a\n{ENTER}")
 
     def seldom(self) -> None:
         """The end, or a value that may be more than a byte: its excess is A."""
@@ -58,6 +59,7 @@ class _Bytes(Scan):
             jp z,{label("scanned")}
         """)
         walk.scratch_bytes()
+        walk.job.at_most(label("wide"), walk.most(0) + 1)
         shift = "add hl,hl\n" * self.known.gain
         out.emit(f"""
             ld h,b
@@ -78,4 +80,4 @@ class _Bytes(Scan):
         self.find_column(f"ld ({label('column')}),hl")
         out.emit("exx")
         walk.add_bytes()
-        out.emit(f"ld ix,{label('walked')}\njp (ix)")
+        out.emit(f"ld ix,{label('walked')}\njp (ix) ; #{label('resume')}")

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 sys.path.append(str(Path(__file__).parents[1] / "kernels"))
 
-from builders import encode_all, tiny_graph, with_kernels
+from builders import (
+    encode_all,
+    graph_of,
+    linear,
+    requantization,
+    tiny_graph,
+    with_kernels,
+)
 from network_strategies import networks
 from strategies import batch, graphs
 from test_networks import PRODUCT_BITS, WIDEST, encoded
@@ -21,16 +28,18 @@ from test_networks import PRODUCT_BITS, WIDEST, encoded
 from harness.run import Runner
 from harness.worst_case import layer_bounds, program_bound
 from harness.worst_inputs import search_worst
+from kernels.bounds import Bounds
 from kernels.compile import draft_graph, link_draft
 from kernels.draft import Draft
+from kernels.dtypes import UINT8
 from kernels.errors import DoesNotFit, Unsupported
-from kernels.ir import Graph
+from kernels.ir import Graph, Range, Tensor
 from kernels.target import find_target
 
 TARGETS = ("uno", "mega", "attiny85", "cpm", "cpm-ei")
-UNBOUNDED = {  # which this list may only lose
+UNBOUNDED: dict[str, set[str]] = {  # which this list may only lose
     "avr": {"group-sums", "nibble-lists", "straight-line", "trits", "xnor"},
-    "z80": {"threaded-gaps", "threaded-lists"},
+    "z80": set(),
 }
 BOUNDED = [
     (target, encoding)
@@ -91,7 +100,7 @@ def test_no_input_exceeds_the_bound(
     assert_bounded(draft, batch(graph, seed), seed)
 
 
-@pytest.mark.parametrize("encoding", ["dense8", "index-lists"])
+@pytest.mark.parametrize("encoding", WIDEST)
 @pytest.mark.parametrize("target", ["cpm"])
 @settings(
     derandomize=True,
@@ -111,3 +120,29 @@ def test_no_input_exceeds_the_bound_of_a_network(
     graph = data.draw(networks(widest_weight=weight, accumulator=accumulator, product_bits=bits))
     draft = drafted(graph, target, encoded(graph, target, encoding))
     assert_bounded(draft, batch(graph, seed), seed)
+
+
+@pytest.mark.parametrize(
+    ("target", "encoding", "shift", "form"),
+    [
+        ("cpm", "threaded-lists", 2, "sums8"),
+        ("cpm", "threaded-gaps", 2, "sums8"),
+        ("cpm", "threaded-lists", 0, "sums8"),
+        ("cpm", "threaded-lists", 3, "sums"),
+    ],
+)
+def test_no_input_exceeds_the_bound_of_layers_with_a_form(
+    target: str, encoding: str, shift: int, form: str
+) -> None:
+    rng = np.random.default_rng(3)
+    known = Bounds.summing(60, Range(0, 90), Range(0, 99 if form == "sums8" else 4000))
+    x = Tensor("x", (60,), UINT8, bounds=known)
+    how = requantization(1, shift, low=0)
+    first = linear("a", x, rng.integers(-1, 2, (70, 60)), 5, how, input_shift=2)
+    second = linear("b", first.output, rng.integers(-2, 3, (20, 70)))
+    draft = drafted(graph_of(first, second, source=x), target, {"a": encoding, "b": encoding})
+    assert [job.writes and job.writes.name for job in draft.emission.jobs] == [form, None]
+    inputs = np.zeros((3, 60), np.int64)
+    inputs[1, :9] = 90 if form == "sums" else 11
+    inputs[2] = 1
+    assert_bounded(draft, inputs, 0)
