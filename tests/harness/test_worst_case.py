@@ -13,8 +13,9 @@ sys.path.append(str(Path(__file__).parents[1] / "kernels"))
 from builders import argmax, graph_of, single
 
 from harness.run import Runner
-from harness.worst_case import program_bound
+from harness.worst_case import Bound, program_bound
 from harness.worst_inputs import mutate, search_worst
+from harness.worst_report import WorstCase, worst_table
 from kernels.bounds import Bounds, Range
 from kernels.compile import draft_graph, link_draft
 from kernels.dtypes import INT16, UINT8
@@ -130,3 +131,12 @@ def test_the_climb_goes_up_within_the_bounds() -> None:
     for _ in range(200):
         start = mutate(start.reshape(-1), graph.input.range, rng)
         assert graph.input.range.violation(start[np.newaxis]) is None
+
+
+def test_the_table_says_why_a_bound_is_not_known_and_divides_by_no_cycles() -> None:
+    run = Runner(link_draft(draft_graph(scan(5), UNO))).infer(np.arange(5))
+    layers = (Bound("flat", 0), Bound("best", None, "ijmp in here"))
+    worst = WorstCase(None, layers, run, run, {"flat": 0, "best": run.cycles})
+    flat, best, *_ = worst_table(worst).rows
+    assert flat == ("flat", "0", "0", "-")
+    assert best == ("best", f"{run.cycles:,}", "unknown: ijmp in here", "-")
