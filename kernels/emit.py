@@ -111,8 +111,8 @@ class Job:
     def jumps(self, name: str, *targets: str) -> None:
         """Say where a jump to a computed address may go, to bound the layer's worst case.
 
-        name: of the jump, or of a RET that is one, as in `at_most`. targets: labels of this layer's
-        code or of shared code. Calls add up.
+        name: of the jump, or of a RET that is one, as in `at_most`. targets: names, too,
+        of this layer's code or of shared code. Calls add up.
         """
         self.targets.setdefault(name, set()).update(targets)
 

@@ -50,6 +50,7 @@ class Flow:
 
     labels: the instruction at each. tagged: the instructions whose comments end in `#name`, by that
     name. nodes: instructions, and behind them one for each set of jumps to computed addresses.
+    gaps: instructions in front of which space is left.
     """
 
     instructions: list[Instruction] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Flow:
     names: dict[int, str] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
     nodes: int = 0
+    gaps: set[int] = field(default_factory=set)
 
     def places(self, name: str) -> set[int]:
         """The instructions that a promise about this name is about."""
@@ -78,7 +80,7 @@ def flow_of(job: Job) -> Flow:
     computed = _computed(flow, job, wait)
     below: dict[int, int] = {}
     for number, span in enumerate(spans):
-        below |= pairwise(span)
+        below |= {n: after for n, after in pairwise(span) if after not in flow.gaps}
         if span and not number:
             below[span[-1]] = EXIT
     for number in range(len(flow.instructions)):
@@ -110,9 +112,11 @@ def _read(flow: Flow, text: Assembly, *symbol: str) -> range:
     first = len(flow.instructions)
     for line in text.block.lines:
         waiting += line.labels
-        if isinstance(line.code, Data):
+        if isinstance(line.code, Data) and line.code.directive == ".space":
+            flow.gaps.add(len(flow.instructions))
+        elif isinstance(line.code, Data):
             raise UnknownFlow(f"{line.code.text.strip()} stands in code")
-        if line.code:
+        elif line.code:
             number = len(flow.instructions)
             flow.labels.update(dict.fromkeys(waiting, number))
             if waiting:
@@ -134,9 +138,10 @@ def _computed(flow: Flow, job: Job, wait: int) -> set[int]:
             flow.edges.append(Edge(number, hub, flow.instructions[number].form.cycles + wait))
             found.add(number)
         for target in targets:
-            if target not in flow.labels:
+            at = flow.places(target)
+            if not at:
                 raise UnknownFlow(f"{name} jumps to {target}, which is nowhere")
-            flow.edges.append(Edge(hub, flow.labels[target], 0))
+            flow.edges.extend(Edge(hub, number, 0) for number in at)
     return found
 
 

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kernels.asm import Assembly
 from kernels.avr.memory import point
 from kernels.avr.requantize import is_short
@@ -88,6 +91,14 @@ class ActiveList:
         """The first byte of a list."""
         return f"{self.symbol} + {self._before(segment, digit)}"
 
+    def most_of(self, digit: int, counts: NDArray[np.int64]) -> list[int]:
+        """The most that the counts of a segment's inputs sum up to in a list, for each segment.
+
+        counts: int64 (inputs,), of each input that is listed.
+        """
+        segments = np.split(counts, np.cumsum(self.sizes)[:-1])
+        return [int(np.sort(own)[::-1][: self.most[digit]].sum()) for own in segments]
+
     def _before(self, segment: int, digit: int) -> int:
         """Bytes before a list; of the next segment's, if there is none."""
         lists = [(s, d) for s in range(len(self.sizes)) for d in range(self.digits)]
@@ -143,6 +154,7 @@ class _Scan:
             self._point(digit, self.lists.address(digit, segment))
         loop = self.job.label(f"scan{segment}")
         if count >= _UNROLL:
+            self.job.at_most(loop, count // _UNROLL)
             out.emit(f"ldi   r22, {count // _UNROLL}\n{loop}:")
             out.emit(self._test(take) * _UNROLL)
             out.emit(f"dec   r22\nbrne  {loop}")
@@ -186,6 +198,8 @@ class _Scan:
     def _write_take(self, take: str) -> None:
         """The subroutine that lists the input in r16, r17; X is behind it."""
         out, size = self.job.code, self.layer.input.dtype.size
+        known = self.job.ranges[self.layer.input.name]
+        self.job.at_most(take, known.reaching(1, self.lists.count))
         out.emit(f"{take}:")
         signed = self.job.ranges[self.layer.input.name].low < 0
         extend(out, _X, size, self.lists.digits, signed=signed)

@@ -54,7 +54,8 @@ def emit(job: Job) -> None:
     start = out.size
     finish(job, out, label, plan, ("\n".join(fetch), "Y+"), bias=bias)
     if output.count > 256:
-        out.emit("ldi   r24, 0                  ; the next 256")
+        job.at_most(f"{label}_next", -(-output.count // 256))
+        out.emit(f"ldi   r24, 0                  ; the next 256 #{label}_next")
         end = f"{tensor_symbol(output)} + {output.size}"
         out.emit(until("Y", end, label, out.size - start))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kernels.asm import Assembly
 from kernels.emit import Job
 
 _LOW = {"X": 26, "Y": 28, "Z": 30}
@@ -24,19 +23,25 @@ def jump(job: Job, label: str) -> str:
     return f"{'jmp  ' if 'JMP' in job.target.features else 'rjmp '} {label}"
 
 
-def copy(out: Assembly, label: str, count: int) -> None:
-    """Copy `count` bytes from X to Y, 4 cycles each and 3 a turn; both step on. Uses r0, r21."""
-    repeat(out, label, count, "ld    r0, X+\nst    Y+, r0")
+def copy(job: Job, label: str, count: int, times: int) -> None:
+    """Copy `count` bytes from X to Y, 4 cycles each and 3 a turn; both step on. Uses r0, r21.
+
+    times: how often that runs each time the layer does.
+    """
+    repeat(job, label, (count, times), "ld    r0, X+\nst    Y+, r0")
 
 
-def fill(out: Assembly, label: str, count: int, registers: tuple[str, ...]) -> None:
-    """Store the registers `count` times at Y, which steps on. Uses r21."""
-    repeat(out, label, count, "\n".join(f"st    Y+, {register}" for register in registers))
+def fill(job: Job, label: str, count: int, registers: tuple[str, ...], times: int) -> None:
+    """Store the registers `count` times at Y, which steps on. Uses r21. times: as `copy` has it."""
+    repeat(job, label, (count, times), "\n".join(f"st    Y+, {register}" for register in registers))
 
 
-def repeat(out: Assembly, label: str, count: int, lines: str) -> None:
-    """Write lines that are run `count` times, at least four a turn; the loop counts in r21."""
-    unrolled = 4
+def repeat(job: Job, label: str, counts: tuple[int, int], lines: str) -> None:
+    """Write lines that are run so many times, at least four a turn; the loop counts in r21.
+
+    counts: how often the lines run, and how often all of that does.
+    """
+    (count, times), out, unrolled = counts, job.code, 4
     while count // unrolled > 256:
         unrolled *= 2
     turns, rest = divmod(count, unrolled)
@@ -44,6 +49,7 @@ def repeat(out: Assembly, label: str, count: int, lines: str) -> None:
         turns, rest = 0, count
     out.emit("\n".join([lines] * rest))
     if turns:
+        job.at_most(label, turns * times)
         out.emit(f"ldi   r21, {turns & 0xFF}\n{label}:")
         start = out.size
         out.emit("\n".join([lines] * unrolled))

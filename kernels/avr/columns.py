@@ -23,9 +23,16 @@ _UNROLL = 4
 _BYTE, _SUM, _VALUE = "r18", "r19", "r16"
 
 
-def columns(job: Job, above: int) -> str:
-    """The subroutine for pages with so many others above; written once a program."""
+def columns(job: Job, above: int, walks: int, nibbles: int, of_bytes: int) -> str:
+    """The subroutine for pages with so many others above; written once a program.
+
+    walks, nibbles, of_bytes: at most so many columns are walked, with so many slots in lists of
+    nibbles and of bytes.
+    """
     name = f"columns{above}"
+    job.at_most(f"{name}_walk", walks + 1)
+    job.at_most(f"{name}_nibble", nibbles)
+    job.at_most(f"{name}_byte", of_bytes)
     job.share(name, _Columns(name, above, job).write, align=2, code=True)
     return f"{name}_walk"
 
@@ -83,7 +90,7 @@ class _Columns:
     def _nibbles(self, out: Assembly, operation: str) -> None:
         label = f"{self.name}_{operation}"
         out.emit("clr   r28\nldi   r17, 16")
-        event = f"ld    {_SUM}, Y\n{operation}   {_SUM}, {_VALUE}"
+        event = f"ld    {_SUM}, Y ; #{self.name}_nibble\n{operation}   {_SUM}, {_VALUE}"
         for number in range(_UNROLL):
             out.emit(f"{label}:" if not number else "")
             out.emit(f"{self.load}   {_BYTE}, Z+\n{self._high()}\n{event}\nbrcs  {label}_high")
@@ -99,7 +106,8 @@ class _Columns:
     def _bytes(self, out: Assembly, operation: str) -> None:
         label = f"{self.name}_b{operation}"
         out.emit(f"{label}:")
-        event = f"ld    {_SUM}, Y\n{operation}   {_SUM}, {_VALUE}\nbrcs  {label}_carry\n"
+        event = f"ld    {_SUM}, Y ; #{self.name}_byte\n{operation}   {_SUM}, {_VALUE}\n"
+        event += f"brcs  {label}_carry\n"
         out.emit(f"{self.load}   r28, Z+\n{event}st    Y, {_SUM}\n" * 2 * _UNROLL)
         out.emit(f"rjmp  {label}")
         self._carry(out, operation, f"{label}_carry", label, f"{label}_end")

@@ -53,7 +53,7 @@ def _body(walk: Walk, group: Group) -> None:
     out.emit(step("X", group.first_input * walk.source.dtype.size))
     out.emit(point("Y", tensor_symbol(group.linear.input)))
     for number, (length, gap) in enumerate(runs(layer, walk.pitch)):
-        copy(out, job.label(f"{walk.prefix}gather{number}"), length)
+        copy(job, job.label(f"{walk.prefix}gather{number}"), length, walk.positions)
         out.emit(step("X", gap))
     write_product(job, group)
     out.emit(f"""
@@ -61,4 +61,4 @@ def _body(walk: Walk, group: Group) -> None:
         lds   r28, {walk.state} + 4
         lds   r29, {walk.state} + 5
     """)
-    copy(out, job.label(f"{walk.prefix}out"), group.linear.output.size)
+    copy(job, job.label(f"{walk.prefix}out"), group.linear.output.size, walk.positions)

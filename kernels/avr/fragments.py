@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from kernels.asm import Assembly
+from kernels.emit import Job
 from kernels.encodings.straight_line import Addition, Fragment
 
 REGISTERS = (*range(24), 28, 29)
@@ -79,15 +80,21 @@ class Fragments:
         if gap:
             out.emit(f".space {gap}")
         for entry in self._entries:
-            out.emit(f"rjmp  {entry}")
-        out.emit("ret")
+            out.emit(f"rjmp  {entry} ; #{self.name}_table")
+        out.emit(f"ret ; #{self.name}_table")
         for run in self._runs[self._split :]:
             self._write_run(out, run)
 
     def next(self) -> str:
         """Lines that take the next pair and jump."""
         jump = "eijmp" if "EIJMP" in self.features else "ijmp"
-        return f"ld    r30, X+\nld    r24, X+\n{jump}"
+        return f"ld    r30, X+\nld    r24, X+\n{jump} ; #{self.name}_jump"
+
+    def promise(self, job: Job, jumps: int, additions: int) -> None:
+        """How often fragments are jumped to, the list's end included, and all additions."""
+        job.jumps(f"{self.name}_jump", f"{self.name}_table")
+        job.at_most(f"{self.name}_jump", jumps)
+        job.at_most(f"{self.name}_add", additions)
 
     @cached_property
     def _plan(self) -> tuple[list[_Run], list[str]]:
@@ -165,7 +172,10 @@ class Fragments:
             self._label(out, run, len(run.additions) - number)
             low, *rest = REGISTERS[unit * self.width : (unit + 1) * self.width]
             add, carry = ("add", "adc") if sign > 0 else ("sub", "sbc")
-            lines = [f"{add}   r{low}, r24", *(f"{carry}   r{high}, r25" for high in rest)]
+            lines = [
+                f"{add}   r{low}, r24 ; #{self.name}_add",
+                *(f"{carry}   r{high}, r25" for high in rest),
+            ]
             out.emit("\n".join(lines))
         self._label(out, run, 0)
         out.emit(f"rjmp  {run.jump}" if run.jump else self.next())

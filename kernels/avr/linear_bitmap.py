@@ -58,7 +58,9 @@ class _Bitmap(OffsetWeights):
 
     def prepare(self) -> None:
         """Write the routine that leaves the next sign in the carry, and 7 more in r23."""
-        far = self.job.far
+        far, signs = self.job.far, [int(np.count_nonzero(rows)) for rows in self._blocks()]
+        self.job.at_most(self.job.label("nonzero"), sum(signs))
+        self.job.at_most(self.job.label("signs"), sum(-(-count // 8) for count in signs))
         self.job.subroutine(self.job.label("signs")).emit(f"""
                 movw  r18, r30
                 movw  r30, r28
@@ -73,6 +75,10 @@ class _Bitmap(OffsetWeights):
                 ror   r23
                 ret
         """)
+
+    def _blocks(self) -> list[NDArray[np.int8]]:
+        """The weights of each block of outputs."""
+        return np.split(self.layer.weights, np.cumsum(self.sizes)[:-1])
 
     def begin(self, size: int) -> str:
         registers = range(self.first, self.first + size * self.plan.acc_bytes)
@@ -109,7 +115,7 @@ class _Bitmap(OffsetWeights):
         return f"""
                 sbrs  r22, {unit % 8}
                 rjmp  {label}_done
-                lsr   r23
+                lsr   r23 ; #{self.job.label("nonzero")}
                 brne  {label}_sign
                 {call(self.job)} {self.job.label("signs")}
         {label}_sign:

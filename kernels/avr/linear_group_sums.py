@@ -90,11 +90,12 @@ class _GroupSums:
         whole, rest = divmod(inputs.count, _PASS)
         if whole:
             label = job.label("pass")
+            job.at_most(label, whole)
             job.code.emit(f"ldi   r21, {whole}\n{label}:")
-            self._pass(label, _PASS)
+            self._pass(label, _PASS, whole)
             job.code.emit(f"dec   r21\nbreq  {label}_last\nrjmp  {label}\n{label}_last:")
         if rest:
-            self._pass(job.label("rest"), rest)
+            self._pass(job.label("rest"), rest, 1)
         self._store_total()
         self._finish()
 
@@ -109,6 +110,7 @@ class _GroupSums:
         """All sums in SRAM, and the sum of inputs."""
         job, out = self.job, self.job.code
         size, label = len(self.layer.bias) * self.width, job.label("clear")
+        job.at_most(label, size)
         out.emit("\n".join(f"clr   r{r}" for r in [*range(_TOTAL, _TOTAL + 4), _ZERO]))
         out.emit(f"""
             {point("X", job.label("sums"))}
@@ -120,9 +122,12 @@ class _GroupSums:
                 brne  {label}
         """)
 
-    def _pass(self, label: str, inputs: int) -> None:
-        """So many inputs: their tables, then every output."""
+    def _pass(self, label: str, inputs: int, times: int) -> None:
+        """So many inputs, so many times: their tables, then every output."""
         groups, rest = divmod(inputs, _GROUP)
+        self.job.at_most(f"{label}_group", groups * times)
+        outputs = len(self.layer.bias)
+        self.job.at_most(f"{label}_out", times * (outputs if outputs % 2 else outputs // 2))
         out = self.job.code
         out.emit(f"movw  r26, r24\nldi   r28, 0\nldi   r29, hi8({self.job.label('table')})")
         if groups:

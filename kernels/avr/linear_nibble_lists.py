@@ -27,7 +27,7 @@ from kernels.avr.requantize import ACC, finish, output_constants, requantize
 from kernels.blocks import blocks
 from kernels.emit import Job, emitter, little_endian, tensor_symbol
 from kernels.encodings import nibble_lists
-from kernels.encodings.nibble_lists import OUTPUTS, SENTINELS, slot_of, slots
+from kernels.encodings.nibble_lists import OUTPUTS, SENTINELS, Column, slot_of, slots
 from kernels.errors import Unsupported
 from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization
@@ -111,7 +111,8 @@ class _Block:
             for digit in range(inputs.digits):
                 out.emit(point("X", inputs.address(digit, segment)))
                 out.emit(f"ldi   r29, hi8({self.pages} + {256 * digit})")
-                out.emit(f"{call} {columns(job, self.width - 1 - digit)}")
+                most = [inputs.most_of(digit, counts)[segment] for counts in self._counts]
+                out.emit(f"{call} {columns(job, self.width - 1 - digit, *most)}")
             before += size
 
     def _point_registers(self, registers: tuple[str, str, str], symbol: str) -> None:
@@ -123,11 +124,9 @@ class _Block:
     def _write_constants(self) -> None:
         """The table of columns holds offsets, odd ones where a column's lists are of bytes."""
         out = self.job.consts
-        weights = self.layer.weights[self.outputs.start : self.outputs.stop]
-        hot = frozenset(self.job.choice.hot if self.job.choice else ())
         data: list[int] = []
         offsets = []
-        for column in nibble_lists.encode(weights, hot):
+        for column in self._encoded:
             data += [0] * (len(data) % 2 != column.hot)
             offsets.append(len(data))
             data += column.data.tolist()
@@ -148,6 +147,22 @@ class _Block:
             biases = self.layer.folded_bias - MIDDLE
             out.data(".byte", output_constants(self.plan, biases, units))
 
+    @cached_property
+    def _encoded(self) -> list[Column]:
+        """Every input's lists."""
+        weights = self.layer.weights[self.outputs.start : self.outputs.stop]
+        hot = frozenset(self.job.choice.hot if self.job.choice else ())
+        return list(nibble_lists.encode(weights, hot))
+
+    @cached_property
+    def _counts(self) -> NDArray[np.int64]:
+        """Of each input's column: one, its slots in lists of nibbles, and of bytes, (3, inputs)."""
+        found = [
+            (1, 0 if column.hot else 2 * len(column.data), len(column.data) * column.hot)
+            for column in self._encoded
+        ]
+        return np.array(found, np.int64).T
+
     def _image(self, byte: int) -> list[int]:
         """A page's first contents."""
         image = [0] * slots(len(self.outputs))
@@ -163,6 +178,7 @@ class _Block:
             loop = self.label(f"copy{byte}")
             out.emit(point("Y", f"{self.pages} + {256 * byte}"))
             if size >= _UNROLL:
+                self.job.at_most(loop, size // _UNROLL)
                 out.emit(f"ldi   r24, {size // _UNROLL}\n{loop}:\n{copy * _UNROLL}")
                 out.emit(f"dec   r24\nbrne  {loop}")
             out.emit(copy * (size % _UNROLL))
@@ -204,6 +220,7 @@ class _Block:
         """Wider sums, to a list: one output after the other."""
         out, loop = self.job.code, self.label("list")
         lists.begin()
+        self.job.at_most(loop, len(self.outputs))
         out.emit(f"clr   r17\nclr   r30\nldi   r25, {OUTPUTS}\nmov   r2, r25\n{loop}:")
         out.emit(self._fetch("Z", 30))
         out.emit(f"subi  r{ACC}, {MIDDLE}")
@@ -229,6 +246,7 @@ class _Block:
         groups, rest = divmod(len(self.outputs), OUTPUTS)
         if groups:
             loop = self.label("group")
+            self.job.at_most(loop, groups)
             out.emit(f"ldi   r16, {groups}\n{loop}:\n{test * OUTPUTS}")
             out.emit(f"inc   r30\ndec   r16\nbreq  .+2\nrjmp  {loop}")
         out.emit(test * rest)

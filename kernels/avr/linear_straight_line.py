@@ -128,10 +128,18 @@ class _StraightLine:
     def _block(self, first: int, inputs: ActiveList, codes: list[Fragments]) -> None:
         """What the inputs add to a block."""
         for segment, code in enumerate(codes):
+            self._promise(inputs, code)
             self._walk(inputs.address(0, segment), code)
         for digit in range(1, inputs.digits):
             for segment, code in enumerate(codes):
                 self._walk_high(first, inputs, (digit, segment), code)
+
+    def _promise(self, inputs: ActiveList, code: Fragments) -> None:
+        """Each list of the segment is walked once."""
+        lengths = np.sort([len(fragment) for fragment in code.fragments])[::-1]
+        most = [min(count, len(lengths)) for count in inputs.most]
+        jumps, additions = sum(most) + len(most), sum(int(lengths[:n].sum()) for n in most)
+        code.promise(self.job, jumps, additions)
 
     def _set(self, values: NDArray[np.int64]) -> None:
         """Constants into accumulators; equal bytes come from one register."""

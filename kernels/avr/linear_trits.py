@@ -25,10 +25,10 @@ from kernels.avr.list_output import ListOutput
 from kernels.avr.memory import RAMPZ, load, point, point_z
 from kernels.avr.requantize import ACC, is_short, requantize
 from kernels.avr.sums import finish_sums
-from kernels.avr.trit_handlers import END, FIRST, handlers, places
+from kernels.avr.trit_handlers import END, FIRST, handlers, places, promise
 from kernels.emit import Job, emitter, little_endian
 from kernels.encodings import trits
-from kernels.encodings.trits import BLOCK
+from kernels.encodings.trits import BLOCK, PATTERNS
 from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization, signed_bytes
 
@@ -87,6 +87,7 @@ class _Trits:
         job, out = self.job, self.job.code
         self._write_stream()
         lists = read_list(job, self.width, self.layer.input_shift)
+        self._promise(lists)
         sums = None if self.shifts else job.scratch("sums", BLOCK * self.blocks * self.width)
         finisher = None if sums else _Shifts(job, self.layer, self.plan)
         if finisher:
@@ -104,6 +105,16 @@ class _Trits:
             finisher.end()
         else:
             finish_sums(job, self.plan, str(sums))
+
+    def _promise(self, lists: ActiveList) -> None:
+        """Each list is walked for every block; an input that meets a pair takes four jumps."""
+        job, digits = self.job, range(lists.digits)
+        job.at_most(job.label("block"), self.blocks)
+        for rows in trits.row_blocks(self.layer.weights):
+            pairs = (trits.encode(rows).codes >= len(PATTERNS)).astype(np.int64)
+            counts = (1 + 3 * pairs, pairs, np.abs(rows.astype(np.int64)).sum(axis=0))
+            jumps, met, added = (sum(sum(lists.most_of(d, c)) for d in digits) for c in counts)
+            promise(job, self.width, jumps + lists.digits * len(lists.sizes), met, added)
 
     def _write_stream(self) -> None:
         out = self.job.consts

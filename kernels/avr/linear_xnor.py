@@ -116,6 +116,7 @@ class _Xnor:
     def _write_table(self, table: str) -> None:
         """Fill the page: sixteen rows, each the counts of 0..15 on top of its own number's."""
         label = self.job.label("table")
+        self.job.at_most(label, 16)
         row = "\n".join(f"st    X+, r{18 + low.bit_count()}" for low in range(16))
         step = "\n".join(f"mov   r{19 + n}, r{18 + n}\ninc   r{19 + n}" for n in range(4))
         self.job.code.emit(f"""
@@ -141,6 +142,7 @@ class _Xnor:
         out.emit(point("X", f"{tensor_symbol(self.layer.input)} + {held.start}"))
         out.emit("\n".join(f"ld    r{register}, X+" for register in inputs))
         outputs = len(self.layer.bias)
+        job.at_most(label, outputs if outputs % 2 else outputs // 2)
         if compares and number == 0:
             out.emit(f"ldi   r28, lo8({outputs})\nldi   r29, hi8({outputs})")
         else:

@@ -46,6 +46,7 @@ def emit_max(job: Job) -> None:
         """
 
     def body() -> None:
+        job.at_most(label, walk.positions * layer.image[2])
         out.emit(f"ldi   r24, {layer.image[2] & 0xFF}\n{label}:\nmovw  r30, r26")
         start = out.size
         lowest = [0, 0x80 if signed else 0] if size == 2 else [0x80 if signed else 0]
@@ -119,6 +120,9 @@ def _pixels_looped(
     walk: Walk, label: str, registers: tuple[str, str], visit: Callable[[str], str]
 ) -> str:
     size, (rows, columns) = walk.source.dtype.size, walk.window.size
+    channels = walk.positions * walk.image[2]
+    walk.job.at_most(f"{label}_row", channels * rows)
+    walk.job.at_most(f"{label}_column", channels * rows * columns)
     load = "\n".join(f"ld    {registers[byte]}, Z+" for byte in range(size))
     return f"""
             ldi   r22, {rows}

@@ -20,6 +20,7 @@ def emit(job: Job) -> None:
     assert isinstance(layer, Relu)
     source, output, out = layer.input, layer.output, job.code
     known, bounds, loop = job.ranges[source.name], layer.bounds, job.label("loop")
+    job.at_most(loop, output.count)
     out.emit(point("X", tensor_symbol(source)) + point("Y", tensor_symbol(output)))
     out.emit(f"{loop}:")
     for byte in range(source.dtype.size):

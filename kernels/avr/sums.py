@@ -35,6 +35,7 @@ def list_sums(job: Job, plan: RequantPlan, sums: str) -> None:
     out, loop = job.code, job.label("list")
     lists = ListOutput(job)
     lists.begin()
+    job.at_most(loop, job.node.output.count)
     out.emit(f"clr   r17\nldi   r30, lo8({sums})\nldi   r31, hi8({sums})\n{loop}:")
     for byte in range(plan.acc_bytes):
         out.emit(f"ld    r{ACC + byte}, Z+")

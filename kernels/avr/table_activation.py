@@ -21,6 +21,7 @@ def emit(job: Job) -> None:
     source, output, out = layer.input, layer.output, job.code
     table, loop = job.label("table"), job.label("loop")
     _write_table(job, layer, table)
+    job.at_most(loop, output.count)
     out.emit(point("X", tensor_symbol(source)) + point("Y", tensor_symbol(output)))
     index = f"""
         add   r30, r18

@@ -47,8 +47,17 @@ def places(codes: NDArray[np.uint8]) -> list[int]:
 def handlers(job: Job, width: int) -> str:
     """The symbol of `next` for accumulators of that many bytes; written once a program."""
     name = f"trits{width}"
+    job.jumps(f"{name}_jump", f"{name}_next", f"{name}_page")
     job.share(name, _Handlers(name, width, job.far).write, align=2 * _PAGE, code=True)
     return f"{name}_next"
+
+
+def promise(job: Job, width: int, jumps: int, pairs: int, additions: int) -> None:
+    """How often handlers are jumped to, how many inputs meet a pair, and all additions."""
+    name = f"trits{width}"
+    job.at_most(f"{name}_jump", jumps)
+    job.at_most(f"{name}_pair", 2 * pairs)
+    job.at_most(f"{name}_add", additions)
 
 
 @dataclass(frozen=True)
@@ -61,10 +70,11 @@ class _Handlers:
         out.emit(f"{self.name}_next:")
         size = self._next(out)
         out.emit("nop\n" * (_BEFORE + 1 - size // 2))
+        page = f"; #{self.name}_page"
         for pattern in PATTERNS[1:]:
-            out.emit(f"rjmp  {self.label(pattern)}")
-        out.emit(f"rjmp  {self.name}_pair\n" * PAIRS)
-        out.emit("ret")
+            out.emit(f"rjmp  {self.label(pattern)} {page}")
+        out.emit(f"rjmp  {self.name}_pair {page}\n" * PAIRS)
+        out.emit(f"ret {page}")
         for chain in _chains():
             self._chain(out, chain)
         self._pair(out)
@@ -94,7 +104,7 @@ class _Handlers:
         at = _first(pattern)
         low = FIRST + at * self.width
         add, carry = ("add", "adc") if pattern[at] > 0 else ("sub", "sbc")
-        out.emit(f"{add}   r{low}, r0")
+        out.emit(f"{add}   r{low}, r0 ; #{self.name}_add")
         for byte in range(1, self.width):
             out.emit(f"{carry}   r{low + byte}, r1")
 
@@ -116,7 +126,7 @@ class _Handlers:
 
     def _jump(self, out: Assembly) -> None:
         """To the handler of the code in r30."""
-        out.emit(f"ldi   r31, pm_hi8({self.name})\nijmp")
+        out.emit(f"ldi   r31, pm_hi8({self.name})\nijmp ; #{self.name}_jump")
 
     def _pair(self, out: Assembly) -> None:
         """Two handlers: the first is told to come back by stepping the list back."""

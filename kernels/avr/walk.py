@@ -50,6 +50,16 @@ class Walk:
                 )
 
     @property
+    def rows(self) -> int:
+        """Rows of positions."""
+        return self.window.positions(self.image)[0]
+
+    @property
+    def positions(self) -> int:
+        """Of the window, all together."""
+        return self.rows * self.window.positions(self.image)[1]
+
+    @property
     def pixel(self) -> int:
         """Bytes of an input pixel."""
         return self.image[2] * self.source.dtype.size
@@ -87,6 +97,8 @@ class Walk:
         rows, columns = self.window.positions(self.image)
         self._start(rows, first)
         label = self.job.label(self.prefix)
+        self.job.at_most(f"{label}row", rows)
+        self.job.at_most(f"{label}column", self.positions)
         out = self.job.code
         out.emit(f"{label}row:")
         self._start_row(columns)
@@ -115,7 +127,7 @@ class Walk:
             self._fill_value()
             registers = ("r18", "r19")[: self.source.dtype.size]
             total = self.window.size[0] * self.pitch // self.source.dtype.size
-            fill(out, job.label(f"{self.prefix}border"), total, registers)
+            fill(job, job.label(f"{self.prefix}border"), total, registers, 1)
         above = self.window.padding[0] * self.row
         for value, at in (
             (f"{tensor_symbol(self.source)} - {above}", 0),
@@ -164,10 +176,12 @@ class Walk:
                 rjmp  {label}_outside
         {label}_inside:
         """)
-        copy(out, f"{label}_copy", self.row)
+        times = self.rows * self.window.size[0]
+        self.job.at_most(f"{label}_row", times)
+        copy(self.job, f"{label}_copy", self.row, times)
         out.emit(f"rjmp  {label}_next\n{label}_outside:")
         registers = ("r18", "r19")[: self.source.dtype.size]
-        fill(out, f"{label}_fill", self.row // self.source.dtype.size, registers)
+        fill(self.job, f"{label}_fill", self.row // self.source.dtype.size, registers, times)
         out.emit(f"""
                 {step("X", self.row)}
         {label}_next:
