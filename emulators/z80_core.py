@@ -45,6 +45,7 @@ class Checkpoint:
     frames: int
     m1: int
     lowest: int
+    bank: int
 
 
 class Core:
@@ -121,7 +122,8 @@ class Core:
 
     def save(self) -> Checkpoint:
         """Remember this moment."""
-        return Checkpoint(bytes(self._state), self._frames, self._m1, self.guard.lowest)
+        guard = self.guard
+        return Checkpoint(bytes(self._state), self._frames, self._m1, guard.lowest, guard.bank)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to a moment of the same call."""
@@ -129,6 +131,8 @@ class Core:
         self._frames, self._m1 = checkpoint.frames, checkpoint.m1
         self._last_r = self._state[_R]
         self.guard.rewind(checkpoint.lowest)
+        if self.guard.bank != checkpoint.bank:
+            self.guard.select(checkpoint.bank)
 
     def run(self) -> bool:
         """Run to the end of the frame (False), or to a breakpoint or a suspicion (True)."""

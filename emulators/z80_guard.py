@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import z80
 from numpy.typing import NDArray
 
 from emulators.base import EmulatorError, MemoryMap, StopReason
+
+if TYPE_CHECKING:
+    from emulators.z80_banks import Rom
 
 _READ = 1 << 1
 _WRITE = 1 << 2
@@ -115,6 +118,8 @@ class Guard:
         self._constant = self._writable = b""
         self._floor = self.lowest = 0
         self._below: int | None = None
+        self._rom: Rom | None = None
+        self.bank = 0
         self.suspicions: list[Suspicion] = []
 
     def attach(self) -> None:
@@ -123,6 +128,21 @@ class Guard:
         self._machine.set_write_callback(self.on_write)
         self._machine.set_input_callback(self.on_input)
         self._machine.set_output_callback(self.on_output)
+
+    def insert(self, rom: Rom | None) -> None:
+        """Put a ROM in, whose bank 0 shows; its first reads are those of a call."""
+        self._rom = rom
+        self.select(0)
+
+    def select(self, bank: int) -> None:
+        """Show a bank of the ROM in its window, and watch what must not be read of it."""
+        self.bank = bank
+        if self._rom:
+            window = self._rom.banks.window
+            self._memory[window.start : window.stop] = self._rom.data[bank].tobytes()
+            self._machine.unmark_addrs(window.start, len(window), _READ)
+            for start, size in _runs(~self._rom.readable[bank]):
+                self._machine.mark_addrs(window.start + start, size, _READ)
 
     def lay(self, permissions: Permissions, stack: range) -> None:
         """Mark what a call with this stack must not touch; free if nothing changed."""
@@ -136,6 +156,7 @@ class Guard:
         # Fetches are reads to the library, so reads of code cannot be marked.
         self._mark(~(allowed.readable | allowed.executable), _READ)
         self._mark(~allowed.writable, _WRITE)
+        self.select(self.bank)
         self._floor = self.lowest = stack.start
         below = (stack.start - 1) & _ADDRESS
         self._below = None if below in stack else below
@@ -168,6 +189,9 @@ class Guard:
 
     def on_write(self, address: int, value: int) -> None:
         """Do the write in the library's stead, which calls this for marked addresses only."""
+        if self._rom and address in self._rom.banks.register:
+            self.select(value)
+            return
         if self._writable[address]:
             self._memory[address] = value
         if self._floor <= address < self.lowest:

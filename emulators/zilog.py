@@ -1,4 +1,4 @@
-"""The Z80, emulated by PyPI's `z80`: 64 KiB of RAM, no devices, interrupts off.
+"""The Z80, emulated by PyPI's `z80`: 64 KiB of RAM, no devices but banks, interrupts off.
 
 Every opcode does something fixed on a Z80, so none counts as invalid: undocumented ones work, and
 those without a function are NOPs of 8 T. EI, DI and IM only set flags, since nothing interrupts.
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from emulators.base import CallResult, EmulatorError, MemoryMap
+from emulators.z80_banks import Banks, insert
 from emulators.z80_call import Run
 from emulators.z80_core import MEMORY_SIZE, Core
 from emulators.z80_decode import instruction_length
@@ -33,17 +34,21 @@ class Z80:
     0xFF. An instruction at fault counts, and leaves memory as it was before it.
     """
 
-    def __init__(self, *, m1_wait: int = 0) -> None:
+    def __init__(self, *, m1_wait: int = 0, banks: Banks | None = None) -> None:
         """m1_wait: T-states that the machine adds to each M1 cycle (fetch of an opcode or prefix).
 
         MSX has one. They are part of all cycles: of limits, marks and profiles, too. Calls without
         a memory map, or of code that holds LD R,A, are then traced, hence slow.
+
+        banks: of a ROM that images go to, at code addresses that run on from bank to bank; data
+        addresses are those that the Z80 sees. A load then needs a memory map.
         """
         if m1_wait < 0:
             raise EmulatorError(f"{m1_wait} wait states are less than none")
         self._m1_wait = m1_wait
+        self._banks = banks
         self._core = Core(m1_wait)
-        self.load([])
+        self.load([], MemoryMap((), (), ()) if banks else None)
 
     @property
     def name(self) -> str:
@@ -58,13 +63,12 @@ class Z80:
         data that is declared code or constant as well, or if no byte is free of code: the address
         to return to must not be code.
         """
-        for address, data in segments:
-            _check_range(address, len(data))
-        if memory is None:
-            loaded = [range(address, address + len(data)) for address, data in segments]
-            permissions = Permissions.of_loaded(loaded)
+        rom = None
+        if self._banks:
+            rom, permissions = insert(self._banks, segments, memory)
+            segments = [(self._banks.origin, rom.data[0].tobytes())]
         else:
-            permissions = Permissions.of_map(memory)
+            permissions = _permissions(segments, memory)
         return_address = permissions.executable.tobytes().rfind(0)
         if return_address < 0:
             raise EmulatorError("code fills all 64 KiB; one byte must stay free")
@@ -74,11 +78,14 @@ class Z80:
         for start, size in self._code_runs:
             self._core.allow(start, size)
         for address, data in segments:
-            self.write(address, data)
+            self._core.memory[address : address + len(data)] = data
+        self._core.guard.insert(rom)
 
     def write(self, address: int, data: bytes) -> None:
-        """Write memory; EmulatorError outside the 64 KiB."""
+        """Write memory; EmulatorError outside the 64 KiB, and in a ROM of banks."""
         _check_range(address, len(data))
+        if self._banks and self._banks.holds(range(address, address + len(data))):
+            raise EmulatorError(f"{len(data)} bytes at {address:#x} are not all RAM")
         self._core.memory[address : address + len(data)] = data
 
     def read(self, address: int, size: int) -> bytes:
@@ -179,6 +186,14 @@ class Z80:
             for offset in range(1, instruction_length(memory, pc))
             if not executable[(pc + offset) % MEMORY_SIZE]
         ]
+
+
+def _permissions(segments: Sequence[tuple[int, bytes]], memory: MemoryMap | None) -> Permissions:
+    for address, data in segments:
+        _check_range(address, len(data))
+    if memory is not None:
+        return Permissions.of_map(memory)
+    return Permissions.of_loaded(range(address, address + len(data)) for address, data in segments)
 
 
 def _check_range(address: int, size: int) -> None:

@@ -11,6 +11,7 @@ from harness.record import DOES_NOT_FIT, FITS
 from harness.search import Tried
 from harness.table import Heading, Table
 from kernels.choice import Choice
+from kernels.errors import needs_of
 
 
 def headline(fit: Fit) -> str:
@@ -90,11 +91,10 @@ def content(fit: Fit) -> dict[str, Any]:
 def _parts(fit: Fit) -> Table:
     headings = (Heading("part", left=True), Heading("encoding", left=True), Heading("bytes"))
     rows = []
-    for budget in fit.budgets:
-        for need in budget.needs:
-            choice = fit.draft.plan.choices.get(need.layer or "")
-            shown = str(choice) if choice and need.part == need.layer else ""
-            rows.append((f"{need.part}", shown, f"{need.size:,}"))
+    for need in needs_of(fit.budgets):
+        choice = fit.draft.plan.choices.get(need.layer or "")
+        shown = str(choice) if choice and need.part == need.layer else ""
+        rows.append((f"{need.part}", shown, f"{need.size:,}"))
     return Table("bytes by part", headings, tuple(rows))
 
 

@@ -24,6 +24,14 @@ def _com(program: Program) -> bytes:
     return program.image.data
 
 
+def _rom(program: Program) -> bytes:
+    banks = program.target.banks
+    if banks is None:
+        raise HarnessError(f"{program.target.name} has no banks of ROM: write .bin or .hex")
+    whole = -(-program.flash // banks.size) * banks.size
+    return program.image.data.ljust(whole, b"\xff")
+
+
 def _listing(program: Program) -> bytes:
     return "".join(f"{line}\n" for line in list_program(program)).encode()
 
@@ -33,10 +41,11 @@ IMAGE_FILES: dict[str, Callable[[Program], bytes]] = {
     ".bin": lambda p: p.image.data,
     ".elf": _elf,
     ".com": _com,
+    ".rom": _rom,
     ".lst": _listing,
     ".s": lambda p: p.source.encode(),
 }
-"""By ending: Intel HEX, plain bytes, ELF with symbols, CP/M's command, listing, source."""
+"""By ending: Intel HEX, plain bytes, ELF with symbols, CP/M's command, banks, listing, source."""
 
 
 def write_image(program: Program, path: Path) -> None:

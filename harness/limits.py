@@ -15,7 +15,8 @@ from kernels.target import Target
 class Limits:
     """Bytes of each of a target's memories that a program may take, in the order of its budgets.
 
-    On AVR flash, then SRAM for arena and stack; where there is one memory for all, that.
+    On AVR flash, then SRAM for arena and stack; where there is one memory for all, that. Where code
+    memory has banks, the one that is always there comes last.
     """
 
     bytes: tuple[int, ...]
@@ -46,4 +47,7 @@ def limits_of(target: Target, flash: int | None = None, sram: int | None = None)
         if limit is not None and not 0 < limit <= size:
             raise HarnessError(f"{target.name} has {size:,} bytes of {name}, not {limit:,}")
     memory = flash or target.code.size
-    return Limits((memory,) if target.unified else (memory, sram or target.data.size))
+    if target.unified:
+        return Limits((memory,))
+    fixed = (target.banks.size,) if target.banks else ()
+    return Limits((memory, sram or target.data.size, *fixed))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from emulators.base import CallResult, Emulator, MemoryMap, Profile, StopReason
 from emulators.simavr import SimAvr
+from emulators.z80_banks import Banks
 from emulators.zilog import Z80
 from harness.errors import RunFailed
 from kernels.image import Kind, Program
@@ -36,18 +37,31 @@ class Run:
 
 def emulator_for(target: Target) -> Emulator:
     """A fresh emulator of the target's device."""
-    return SimAvr(target.device) if target.isa == "avr" else Z80(m1_wait=target.m1_wait)
+    if target.isa == "avr":
+        return SimAvr(target.device)
+    return Z80(m1_wait=target.m1_wait, banks=_banks(target))
+
+
+def _banks(target: Target) -> Banks | None:
+    if target.banks is None:
+        return None
+    window, register = target.banks.window, target.banks.register
+    return Banks(
+        target.code.origin,
+        range(window.origin, window.end),
+        range(register.origin, register.end),
+    )
 
 
 def memory_map(program: Program) -> MemoryMap:
     """What the program may do where: run its code, read its constants, use its arena."""
-    spans: dict[bool, list[range]] = {True: [], False: []}
+    spans: dict[Kind, list[range]] = {kind: [] for kind in Kind}
     for part in program.image.parts:
-        spans[part.kind is Kind.CONST].append(range(part.address, part.address + part.size))
+        spans[part.kind].append(range(part.address, part.address + part.size))
     arena = program.target.arena_origin(program.arena.size)
     return MemoryMap(
-        code=tuple(spans[False]),
-        constants=tuple(spans[True]),
+        code=(*spans[Kind.STARTUP], *spans[Kind.CODE]),
+        constants=(*spans[Kind.CONST], *spans[Kind.BANKED]),
         data=(range(arena, arena + program.arena.size),),
     )
 

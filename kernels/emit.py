@@ -53,6 +53,7 @@ class Job:
     the first 64 KiB of flash. code: falls in, falls out.
     subroutines: by label, behind the program's final return. consts: behind all code.
     shared: by symbol, what several layers use, and constants whose symbol is absolute.
+    banked: by symbol, constants in banks.
     choice: how weights are held, None for ops without.
     reads, writes: forms of the input and the output, None where they are dense. writer: the node
     that wrote the input, None for the graph's own. limits, targets: see `at_most`, `jumps`.
@@ -72,6 +73,7 @@ class Job:
     consts: Assembly = field(init=False)
     subroutines: dict[str, Assembly] = field(default_factory=dict)
     scratches: list[Scratch] = field(default_factory=list)
+    banked: dict[str, Assembly] = field(default_factory=dict)
     buffer: Scratch | None = field(init=False, default=None)
     limits: dict[str, int] = field(default_factory=dict)
     targets: dict[str, set[str]] = field(default_factory=dict)
@@ -125,6 +127,7 @@ class Job:
         self.consts.append(part.consts)
         self.subroutines.update(part.subroutines)
         self.scratches.extend(part.scratches)
+        self.banked.update(part.banked)
         for name, count in part.limits.items():
             self.at_most(name, count * times)
         for name, targets in part.targets.items():
@@ -161,6 +164,19 @@ class Job:
         """Constants of this layer alone, whose symbol is absolute as that of shared ones is."""
         self.shared[self.label(name)] = Shared(self.assembly(), align, layer=self.node.name)
         return self.shared[self.label(name)].text
+
+    def bank(self, name: str) -> Assembly:
+        """Constants of this layer in a bank: at most as many bytes as one has, and no labels.
+
+        Their symbol is the address in the window, and `bank_of` that symbol the bank's number.
+        """
+        self.banked[self.label(name)] = self.assembly()
+        return self.banked[self.label(name)]
+
+
+def bank_of(symbol: str) -> str:
+    """The symbol of the number of the bank that holds a symbol's constants."""
+    return f"{symbol}_bank"
 
 
 def tensor_symbol(tensor: Tensor) -> str:

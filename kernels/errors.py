@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -73,6 +73,11 @@ class Budget:
         )
 
 
+def needs_of(budgets: Iterable[Budget]) -> tuple[Need, ...]:
+    """What all memories must hold, each part once: a bank's parts are in flash, too."""
+    return tuple(dict.fromkeys(need for budget in budgets for need in budget.needs))
+
+
 class DoesNotFit(CompilerError):
     """The program needs more of a memory than the target offers.
 
@@ -86,5 +91,5 @@ class DoesNotFit(CompilerError):
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """The needs of all memories."""
-        return tuple(need for budget in self.budgets for need in budget.needs)
+        """The needs of all memories, each part once."""
+        return needs_of(self.budgets)

@@ -18,6 +18,8 @@ class Kind(StrEnum):
     STARTUP = "startup"
     CODE = "code"
     CONST = "const"
+    BANKED = "banked"  # constants that are read in the window of banks
+    UNUSED = "unused"  # the rest of a bank
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,23 @@ class Region:
         return self.origin + self.size
 
 
+@dataclass(frozen=True, slots=True)
+class Banks:
+    """Code memory in banks, of which the first is always there and any one shows in a window.
+
+    All are of the window's size. Addresses of code memory run on from bank to bank, as the bytes of
+    the ROM do. register: where the number of the bank that is to show is written to.
+    """
+
+    window: Region
+    register: Region
+
+    @property
+    def size(self) -> int:
+        """Bytes of a bank."""
+        return self.window.size
+
+
 class Interrupts(StrEnum):
     """What happens to interrupts while kernels run.
 
@@ -47,6 +64,7 @@ class Target:
     source: where clock, memories and reserved parts are documented. enter, leave: instructions
     around the program that its system asks for. m1_wait: wait states of each M1 cycle (Z80).
     interrupts: whether kernels may borrow the stack pointer (Z80).
+    banks: how code memory beyond 64 KB is reached, None where all of it is (Z80).
     """
 
     name: str
@@ -65,6 +83,7 @@ class Target:
     leave: tuple[str, ...] = ()
     m1_wait: int = 0
     interrupts: Interrupts = Interrupts.SERVED
+    banks: Banks | None = None
 
     @property
     def unified(self) -> bool:

@@ -11,10 +11,18 @@ import numpy as np
 
 from harness.report.gather import Subject
 from kernels.emit import tensor_symbol
+from kernels.image import Kind
 
 _INK = "#010203"  # replaced by the page's color of text
 _PALETTE = ("#3b82c4", "#e08a3c", "#4fa66a", "#b5669b", "#8d8db8", "#c9a227", "#5fb3b3", "#c25b56")
 _SIZE = (7.2, 3.4)
+_WHAT = {
+    Kind.STARTUP: "code",
+    Kind.CODE: "code",
+    Kind.CONST: "constants",
+    Kind.BANKED: "constants",
+    Kind.UNUSED: "rest of banks",
+}
 _LABELLED = 13  # percent of a bar that hold a name
 Draw = Callable[[Any, Any], None]
 
@@ -142,7 +150,7 @@ def memory_map(subject: Subject) -> str:
     def draw(_: Any, axes: Any) -> None:
         flash: dict[str, int] = {}
         for part in program.image.parts:
-            name = f"{part.layer or 'shared'} {'constants' if part.kind == 'const' else 'code'}"
+            name = f"{part.layer or 'shared'} {_WHAT[part.kind]}"
             flash[name] = flash.get(name, 0) + part.size
         sram = _arena_rows(subject)
         memories = (("flash", flash, target.code.size), ("SRAM", sram, target.data.size))

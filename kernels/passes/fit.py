@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kernels.errors import Budget, DoesNotFit, Need
-from kernels.image import Arena, Part
+from kernels.image import Arena, Kind, Part
 from kernels.target import Target
 
 
@@ -18,7 +18,7 @@ def check_fit(target: Target, parts: Sequence[Part], arena: Arena) -> None:
 
 def budgets(target: Target, parts: Sequence[Part], arena: Arena) -> tuple[Budget, ...]:
     """What a program needs of each of the target's memories."""
-    image = tuple(Need(part.name, part.layer, part.size, in_image=True) for part in parts)
+    image = _needs(parts)
     size = arena.size
     if target.unified:
         # The arena begins at a multiple of 256, so some bytes above it may stay unused.
@@ -29,7 +29,12 @@ def budgets(target: Target, parts: Sequence[Part], arena: Arena) -> tuple[Budget
     )
     if target.unified:
         return (Budget("memory", target.data.size, image + data),)
-    return (
-        Budget("flash", target.code.size, image),
-        Budget("SRAM", target.data.size, data),
-    )
+    found = (Budget("flash", target.code.size, image), Budget("SRAM", target.data.size, data))
+    if target.banks is None:
+        return found
+    fixed = [part for part in parts if part.kind not in (Kind.BANKED, Kind.UNUSED)]
+    return (*found, Budget("bank 0", target.banks.size, _needs(fixed)))
+
+
+def _needs(parts: Sequence[Part]) -> tuple[Need, ...]:
+    return tuple(Need(part.name, part.layer, part.size, in_image=True) for part in parts)

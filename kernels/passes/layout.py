@@ -2,6 +2,7 @@
 
     startup | shared code | layers' code, each falling into the next | return | subroutines
     | constants
+    | constants in banks, each as a whole in one that is not the first
 
 Sizes come from the instruction tables, so a program is known to fit before it is assembled.
 """
@@ -14,10 +15,11 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from kernels.asm import Assembly
+from kernels.errors import CompilerError
 from kernels.image import Kind, Part
 from kernels.isa import Isa
 from kernels.passes.emission import Emission
-from kernels.target import Target
+from kernels.target import Banks, Target
 
 
 class Startup(Protocol):
@@ -74,7 +76,28 @@ def lay_out(emission: Emission, target: Target) -> list[Piece]:
         if size:
             pieces.append(Piece(Part(name, layer, kind, address, size), text, symbol))
         address += size
+    if target.banks:
+        pieces += _fill_banks(emission, target, target.banks, address)
     return pieces
+
+
+def _fill_banks(emission: Emission, target: Target, banks: Banks, address: int) -> Iterator[Piece]:
+    """Banks one after the other; what does not fit the rest of one goes to the next."""
+    banked = [(job, symbol) for job in emission.jobs for symbol in job.banked]
+    nothing = Assembly(startup_of(target).ISA, target.features)
+    for job, symbol in banked:
+        text = job.banked[symbol]
+        if text.size > banks.size:
+            raise CompilerError(f"{symbol}: {text.size:,} bytes are too many for a bank")
+        bank, used = divmod(address - target.code.origin, banks.size)
+        gap = banks.size - used if bank == 0 or used + text.size > banks.size else 0
+        if gap:
+            rest = Part(f"rest of bank {bank}", None, Kind.UNUSED, address, gap)
+            yield Piece(rest, nothing, None)
+        address += gap
+        part = Part(symbol, job.node.name, Kind.BANKED, address, text.size)
+        yield Piece(part, text, symbol)
+        address += text.size
 
 
 def _parts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from kernels.emit import bank_of
 from kernels.errors import CompilerError
 from kernels.image import Image, Kind
 from kernels.passes.layout import Piece
@@ -18,7 +19,7 @@ def link(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]) 
     Raises CompilerError where two symbols have one name, or where the linked bytes are not what the
     layout planned.
     """
-    _check_names(pieces, addresses)
+    _check_names(pieces, [*addresses, *_equates(target, pieces)])
     linked = assemble(source(target, pieces, addresses), target)
     parts = tuple(piece.part for piece in pieces)
     labels = dict(linked.symbols)
@@ -36,8 +37,7 @@ def link(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]) 
 def source(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]) -> str:
     """The whole program as GNU-as text. Its section begins at 0, so that alignment is absolute."""
     lines = ["        .global infer", "        .text", f"        .org {target.code.origin:#x}"]
-    named = {piece.symbol: piece.start for piece in pieces if piece.symbol}
-    equates = {**addresses, **named}
+    equates = {**addresses, **_equates(target, pieces)}
     lines += [f"        .equ {symbol}, {value:#x}" for symbol, value in equates.items()]
     first = True
     for number, piece in enumerate(pieces):
@@ -51,9 +51,22 @@ def source(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]
     return "\n".join(lines) + "\n"
 
 
-def _check_names(pieces: Sequence[Piece], addresses: Mapping[str, int]) -> None:
+def _equates(target: Target, pieces: Sequence[Piece]) -> dict[str, int]:
+    """Where code finds the pieces that have a symbol: the address, and where in banks, the bank."""
+    found = {}
+    for piece in pieces:
+        if piece.symbol and target.banks and piece.part.kind is Kind.BANKED:
+            bank, offset = divmod(piece.start - target.code.origin, target.banks.size)
+            found[piece.symbol] = target.banks.window.origin + offset
+            found[bank_of(piece.symbol)] = bank
+        elif piece.symbol:
+            found[piece.symbol] = piece.start
+    return found
+
+
+def _check_names(pieces: Sequence[Piece], equated: Sequence[str]) -> None:
     """GNU as takes a label for an address of SRAM that has the same name."""
-    names = Counter([*addresses, *(piece.symbol for piece in pieces if piece.symbol)])
+    names = Counter(equated)
     names.update(label for piece in pieces for label in piece.text.labels)
     twice = [name for name, count in names.items() if count > 1]
     if twice:

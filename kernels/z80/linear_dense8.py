@@ -19,6 +19,9 @@ T-states per product, two outputs with one input being two:
     loop                + 0.3, or 0.6 with sums above 16 bits; where interrupts are served
                         0.6, or 2.3
 
+Where the target has banks, they hold the weights: as many pairs of rows to a bank as it takes. The
+loop over rows then counts them down (see `banked_rows.py`).
+
 Registers: HL table; DE inputs; BC two weights, then a value of F; IX, IY the lower halves of two
 sums; BC', DE' their upper halves; HL' where sums go; SP weights. Where interrupts are served: HL'
 weights, DE' inputs, DE one of the upper halves, and SP is not touched.
@@ -41,6 +44,7 @@ from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization
 from kernels.z80 import linear_levels
 from kernels.z80.accumulators import finish, jump_unless_at
+from kernels.z80.banked_rows import BankedRows
 from kernels.z80.stack_pointer import borrowed, may_borrow
 from kernels.z80.triangles import HALF, centered_table, folded_table, triangular
 from kernels.z80.unpacking import Unpacking
@@ -208,6 +212,14 @@ class Dense8:
         return self.job.scratch("rows", 2 * -(-self.inputs // per_byte) * per_byte)
 
     @cached_property
+    def _banked(self) -> BankedRows | None:
+        """Where pairs of rows lie in banks."""
+        banks, size = self.job.target.banks, 2 * self.inputs
+        if banks is None or self.unpacking or size > banks.size:
+            return None
+        return BankedRows(self.job, banks, size, self.pairs, self.streams)
+
+    @cached_property
     def _slots(self) -> str:
         """Pointers that wait: into packed rows, and to where sums go."""
         return self.job.scratch("pointers", 4)
@@ -259,9 +271,12 @@ class Dense8:
     def _write_stream(self, walk: _Walk) -> None:
         """Pairs of rows, an input's two weights side by side; a row of zeros where one is odd."""
         weights = np.pad(self.layer.weights, ((0, len(self.layer.weights) % 2), (0, 0)))
-        out = self.job.consts
-        out.emit(f"{self.job.label(f'stream{walk.byte}')}:")
+        stream, out = f"stream{walk.byte}", self.job.consts
+        if not self._banked:
+            out.emit(f"{self.job.label(stream)}:")
         for row in range(0, len(weights), 2):
+            if self._banked:
+                out = self._banked.place(stream, row // 2)
             pairs = dense8.encode(weights[row : row + 2])
             if not walk.folded:
                 pairs[1::2] -= pairs[::2]
@@ -351,19 +366,22 @@ class Dense8:
         """Two rows after the other, from the stream of weights to where the sums go."""
         out, job = self.job.code, self.job
         stream = self._buffer if self.unpacking else job.label(f"stream{walk.byte}")
+        sums = f"ld hl,{self.sums}+{walk.byte}"
         if self.unpacking:
             out.emit(f"ld hl,{job.label('packed')}\nld ({self._slot('packed')}),hl")
         if self.streams:
             with borrowed(job, f"sp{walk.byte}"):
-                out.emit(f"ld sp,{stream}\nld hl,{self.sums}+{walk.byte}")
+                out.emit(sums if self._banked else f"ld sp,{stream}\n{sums}")
                 self._rows(walk)
         else:
-            out.emit(f"ld hl,{stream}\nexx\nld hl,{self.sums}+{walk.byte}")
+            out.emit(sums if self._banked else f"ld hl,{stream}\nexx\n{sums}")
             self._rows(walk)
 
     def _rows(self, walk: _Walk) -> None:
         """Entered, and left, with HL where sums go."""
         job, out, row = self.job, self.job.code, self.job.label(f"row{walk.byte}")
+        if self._banked:
+            self._banked.enter(f"stream{walk.byte}")
         way = _STREAMED if self.streams else _BESIDE_A_STACK
         job.at_most(row, self.pairs)
         out.emit(f"{row}:")
@@ -388,7 +406,11 @@ class Dense8:
             self._store_pair()
         units = len(self.layer.bias)
         size = (units + units % 2) * self.plan.acc_bytes
-        jump_unless_at(out, f"({self.sums}+{size + walk.byte})", row)
+        end = f"({self.sums}+{size + walk.byte})"
+        if self._banked:
+            self._banked.leave(f"stream{walk.byte}", row, end)
+        else:
+            jump_unless_at(out, end, row)
 
     def _products(self, walk: _Walk, way: _Way) -> None:
         """Add F(w + x) for all inputs to two sums."""

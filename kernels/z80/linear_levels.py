@@ -39,10 +39,14 @@ _MOST_LANES = 4
 
 
 def serves(job: Job, layer: Linear, x: Range) -> bool:
-    """Whether this loop takes a layer, and is the faster one however many inputs are active."""
+    """Whether this loop takes a layer, and is the faster one however many inputs are active.
+
+    Its lists are not held in banks, so where there are some it leaves weights to the other loop.
+    """
     inputs, levels = layer.input.count, x.high - x.low
     return (
         may_borrow(job.target)
+        and job.target.banks is None
         and layer.input.dtype.size == 1
         and inputs <= _MOST_INPUTS
         and 0 < 2 * levels <= inputs

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kernels.target import Interrupts, Region, Target
+from dataclasses import replace
+
+from kernels.target import Banks, Interrupts, Region, Target
 
 
 def _z80(
@@ -73,6 +75,47 @@ MSX = _z80(
     Region(0x8000, 0xF380 - 0x8000),
     source="MSX Technical Data Book; work area from 0xf380",
     m1_wait=1,
+)
+
+MSX_ROM = replace(
+    MSX,
+    name="msx-rom",
+    title="MSX cartridge of up to 256 banks of 16 KB (ASCII16 mapper), 12.9 KB of RAM",
+    code=Region(0x4000, 256 * 0x4000),
+    data=Region(0xC000, 0xF380 - 0xC000),
+    source="MSX Technical Data Book, and msx.org's MegaROM Mappers: ASC16",
+    # A cartridge begins with its mark and the address that the system calls. Then this cartridge,
+    # found in page 1, has its slot selected in page 2 as well: RSLREG, EXPTBL, ENASLT.
+    enter=(
+        ".byte 0x41,0x42",
+        ".word 0x4010,0,0,0,0,0,0",
+        "di",
+        "call 0x138",
+        "rrca",
+        "rrca",
+        "and 3",
+        "ld c,a",
+        "ld b,0",
+        "ld hl,0xfcc1",
+        "add hl,bc",
+        "ld a,(hl)",
+        "and 0x80",
+        "or c",
+        "ld c,a",
+        "inc hl",
+        "inc hl",
+        "inc hl",
+        "inc hl",
+        "ld a,(hl)",
+        "and 0x0c",
+        "or c",
+        "ld h,0x80",
+        "call 0x24",
+    ),
+    # The stack took the place of the system's, so there is no way back.
+    leave=("di", "halt"),
+    interrupts=Interrupts.OFF,
+    banks=Banks(Region(0x8000, 0x4000), Region(0x7000, 0x800)),
 )
 
 BARE = _z80(

@@ -112,6 +112,21 @@ def test_compile_for_cpm(cli: Cli) -> None:
     assert Path("t.hex").read_text().startswith(":10010000")  # 16 bytes at 0x100
 
 
+def test_compile_for_a_cartridge(cli: Cli) -> None:
+    program = compile_graph(tiny_graph(), find_target("msx-rom"), {"fc": "dense8"})
+    names = ("-o", "t.rom", "-o", "t.bin", "-o", "t.lst", "-o", "t.hex")
+    done = cli("compile", "tiny", "--target", "msx-rom", "--encoding", "fc=dense8", *names)
+    assert (done.code, done.err) == (0, "")
+    data = Path("t.rom").read_bytes()
+    assert len(data) == 2 * 0x4000
+    assert data == program.image.data.ljust(2 * 0x4000, b"\xff")
+    assert data[:4] == b"AB\x10\x40"  # what the system calls lies behind 16 bytes
+    assert data[0x10] == 0xF3  # DI
+    command = ["objcopy", "-I", "ihex", "-O", "binary", "t.hex", "back.bin"]
+    subprocess.run([f"z80-unknown-coff-{command[0]}", *command[1:]], check=True)
+    assert Path("back.bin").read_bytes() == Path("t.bin").read_bytes() == program.image.data
+
+
 def test_compile_tells_what_each_part_takes(cli: Cli) -> None:
     found = content(cli, "compile", "tiny", "--target", "mega")
     program = compile_graph(tiny_graph(), find_target("mega"))
@@ -123,9 +138,10 @@ def test_compile_tells_what_each_part_takes(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["uno", "-o", "t.exe"], 2, "t.exe ends in none of .hex, .bin, .elf, .com, .lst, .s"),
+        (["uno", "-o", "t.exe"], 2, "t.exe ends in none of .hex, .bin, .elf, .com, .rom, .lst, .s"),
         (["uno", "-o", "absent/t.bin"], 1, "absent/t.bin cannot be written: give a file in an"),
         (["uno", "-o", "t.com"], 1, ".com is for CP/M; for uno write .bin or .hex"),
+        (["msx", "-o", "t.rom"], 1, "msx has no banks of ROM: write .bin or .hex"),
         (["cpm", "-o", "t.elf"], 1, "the linker for cpm makes no ELF: write .bin or .hex"),
     ],
 )
@@ -200,5 +216,5 @@ def test_the_shell_completes_names(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
         return cli().out.split()
 
     assert completions("truecycle bench ti") == ["tiny", "tinychat"]
-    assert completions("truecycle run tiny --target m") == ["mega", "msx"]
+    assert completions("truecycle run tiny --target m") == ["mega", "msx", "msx-rom"]
     assert {"bench", "run", "compile"} <= set(completions("truecycle "))

@@ -35,6 +35,7 @@ BYTES: Mapping[str, int] = {
     "mega": 40_000,
     "cpm": 30_000,
     "cpm-ei": 30_000,
+    "msx-rom": 60_000,
     "attiny85": 2_500,
 }  # for weights
 BYTES_PER_WEIGHT = {STRAIGHT_LINE: 12}

@@ -28,6 +28,7 @@ BIAS = np.zeros(240, np.int32)
 COMBINATIONS = [
     (target.name, encoding, dtype)
     for target in targets().values()
+    if target.banks is None  # z80ex is given 64 KiB that do not change behind the program's back
     for encoding in encodings()
     for dtype, kind in DTYPES.items()
     if takes(target, encoding, kind)
@@ -43,7 +44,7 @@ NETWORKS = 3  # of each target, encoding and number of axes
 # Whose code for three products is beyond the 4 KiB that avr8js runs without wrapping around.
 TOO_LARGE = {("attiny85", "straight-line"), ("attiny85", "trits")}
 _OF_BYTES = {(target, encoding) for target, encoding, d in COMBINATIONS if not DTYPES[d].packed}
-_OF_CODE = {(target.name, CODE) for target in targets().values() if CODE in _of_conv2d(target)}
+_OF_CODE = {(name, CODE) for name, _ in _OF_BYTES if CODE in _of_conv2d(find_target(name))}
 COMBINED = sorted((_OF_BYTES | _OF_CODE) - TOO_LARGE)
 
 
