@@ -10,7 +10,7 @@ from harness.pytest_plugin import Cycles, LoadModel, one_line
 from harness.text import render
 
 
-@pytest.mark.parametrize("model", ["digits-int8", "chat-a-ternary", "tinychat"])
+@pytest.mark.parametrize("model", ["digits-int8", "chat-a-ternary"])
 def test_no_single_encoding_is_faster(cycles: Cycles, load_model: LoadModel, model: str) -> None:
     """Under every budget, on the calibration inputs."""
     steps = list(sweep(one_line(lambda: load_model(model)), Cache()))
