@@ -9,8 +9,10 @@ from math import log10
 from harness.cache import Cache
 from harness.costs import Cost, Workload, program_cost
 from harness.limits import limits_of
+from harness.pytest_plugin import Cycles
 from harness.search import CALIBRATION, NoPlanFits, Plan, Search, search, spread
 from harness.table import Heading, Table
+from harness.text import render
 from kernels.target import Target, find_target
 from models import Model
 
@@ -38,6 +40,17 @@ class Step:
     target: Target
     found: Search | None
     uniform: Mapping[str, Cost]
+
+
+def check_every_budget(cycles: Cycles, model: Model) -> None:
+    """No encoding alone is faster than the plan taken, under any budget; note table and plot."""
+    steps = list(sweep(model, Cache()))
+    cycles.note(render(table(model.name, steps), 120, color=False) + "\n" + plot(model.name, steps))
+    assert steps[-1].found is not None
+    for step in steps:
+        for encoding, cost in step.uniform.items():
+            assert step.found is not None
+            assert step.found.cost.mean <= cost.mean, (step.kib, encoding)
 
 
 def sweep(model: Model, cache: Cache) -> Iterator[Step]:

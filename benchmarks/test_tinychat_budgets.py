@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from test_fit import test_no_single_encoding_is_faster as under_every_budget
+from budgets import check_every_budget
 
 from harness.pytest_plugin import Cycles, LoadModel
 
 
 def test_no_single_encoding_is_faster(cycles: Cycles, load_model: LoadModel) -> None:
     """Under every budget, on the calibration inputs."""
-    under_every_budget(cycles, load_model, "tinychat")
+    check_every_budget(cycles, load_model("tinychat"))
