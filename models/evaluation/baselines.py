@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from models.chat.pairs import Pair, TeacherForced, exact_share
 from models.chat.protocols import ChatTask
@@ -80,7 +81,8 @@ def linear(task: Task, strength: float) -> Candidate:
     train = _limited(task.train)
     peak = float(max(1, train.inputs.max()))
     regression = LogisticRegression(C=strength, max_iter=_MOST_STEPS)
-    regression.fit(train.inputs / peak, train.labels)
+    with threadpool_limits(1):  # the order of additions depends on the number of threads
+        regression.fit(train.inputs / peak, train.labels)
 
     def logits(inputs: NDArray[np.uint8]) -> NDArray[Any]:
         every = np.full((len(inputs), task.classes), _IMPOSSIBLE)
