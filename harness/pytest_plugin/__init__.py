@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture that measures, options, and the cycle table at the end of the run.
+"""The pytest plugin: a fixture that measures, options, and cycle tables as tests are done.
 
 def test_digits(cycles):
     cycles.measure("digits-int8", "uno").check()

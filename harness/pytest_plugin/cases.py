@@ -60,14 +60,13 @@ def _all_targets() -> tuple[str, ...]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the benchmarks of the models and targets that were asked for; note the order."""
+    """Keep the benchmarks of the models and targets that were asked for."""
     session = config.stash[SESSION]
     chosen = {"target": session.targets, "model": session.models}
     kept = [item for item in items if all(_is_of(item, *wanted) for wanted in chosen.items())]
     if len(kept) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
-    session.gatherer.set_order([item.nodeid for item in items])
 
 
 def _is_of(item: pytest.Item, what: str, wanted: Sequence[str]) -> bool:

@@ -24,6 +24,11 @@ class Gathered:
 OF_TEST = pytest.StashKey[Gathered]()
 
 
+def module_of(test: str) -> str:
+    """The file of a test, by its node id."""
+    return test.partition("::")[0]
+
+
 class Gatherer:
     """The part of the plugin that receives reports, from this process or from workers."""
 
@@ -35,13 +40,15 @@ class Gatherer:
         """In which order tests were collected."""
         self._order = {test: number for number, test in enumerate(tests)}
 
-    def in_order(self) -> list[Gathered]:
-        """What was received, in the order in which tests were collected."""
+    def in_order(self, within: str = "") -> list[Gathered]:
+        """What was received, in the order in which tests were collected.
+
+        within: a module, by its file; all of them if empty.
+        """
         last = len(self._order)
-        return [
-            self.by_test[test]
-            for test in sorted(self.by_test, key=lambda test: self._order.get(test, last))
-        ]
+        tests = [test for test in self.by_test if within in ("", module_of(test))]
+        tests.sort(key=lambda test: self._order.get(test, last))
+        return [self.by_test[test] for test in tests]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what came with a report."""
@@ -49,11 +56,6 @@ class Gatherer:
         if sent is not None:
             results = [Result.from_flat(stored) for stored in sent["results"]]
             self.by_test[report.nodeid] = Gathered(**sent | {"results": results})
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Workers collect; each of them the same."""
-        self.set_order(ids)
 
 
 @pytest.hookimpl(wrapper=True)

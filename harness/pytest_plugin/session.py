@@ -11,6 +11,7 @@ from harness.compare import Limit, parse_limits
 from harness.errors import KNOWN_ERRORS, HarnessError
 from harness.plans import PlanPolicy
 from harness.pytest_plugin.gather import Gatherer
+from harness.pytest_plugin.modules import ModulePrinter
 from harness.storage import FOLDER, SavedRun
 from harness.store import check_writable
 from harness.writers import WRITERS
@@ -22,7 +23,7 @@ class CyclesSession:
     """The options, understood, and what is gathered.
 
     compare, limits: what results are held against, and how; save: where they are saved to. files:
-    what to write at the end, by the kind of file. notes: lines for behind the table, before tests'.
+    what to write at the end, by the kind of file. notes: lines for the end of the run.
     Raises HarnessError or CompilerError for options that cannot be.
     """
 
@@ -43,6 +44,7 @@ class CyclesSession:
         self.limits = _limits(config)
         self.files = _files(config)
         self.gatherer = Gatherer()
+        self.printer = ModulePrinter(config, self.gatherer, self.view)
         self.notes: list[str] = []
         self._references: dict[str, float] = {}
 
@@ -105,3 +107,4 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = session
     config.pluginmanager.register(session.gatherer)
+    config.pluginmanager.register(session.printer)

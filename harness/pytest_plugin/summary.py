@@ -1,35 +1,47 @@
-"""The end of the run: tables, notes, files, saved results."""
+"""The end of the run: what was measured in all, files, saved results."""
 
 from __future__ import annotations
 
 import pytest
 
 from harness.pytest_plugin.gather import Gathered
+from harness.pytest_plugin.modules import begin_section
 from harness.pytest_plugin.session import SESSION, CyclesSession
 from harness.result import Result
-from harness.terminal import NO_TERMINAL
-from harness.text import render_results
 from harness.writers import WRITERS
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Print the tables and notes, write the files, save the results."""
+    """Print the tables that are still to be printed, and the sum; write files, save results."""
     session = config.stash[SESSION]
+    session.printer.print_rest(terminalreporter)
     gathered = session.gatherer.in_order()
     results = [result for one in gathered for result in one.results]
-    if results:
-        out = terminalreporter._tw
-        width = out.fullwidth if out.hasmarkup else NO_TERMINAL
-        terminalreporter.ensure_newline()
-        terminalreporter.section("cycles")
-        text = render_results(results, width, session.view, color=out.hasmarkup)
-        terminalreporter.write(text)
-    for note in (*session.notes, *(note for one in gathered for note in one.notes)):
-        terminalreporter.write_line(note)
-    for line in (*_compared(session, gathered), *_written(session, results)):
+    lines = [
+        *session.notes,
+        *_measured(results),
+        *_compared(session, gathered),
+        *_written(session, results),
+    ]
+    if lines:
+        begin_section(terminalreporter, "cycles")
+    for line in lines:
         terminalreporter.write_line(line)
+
+
+def _measured(results: list[Result]) -> list[str]:
+    """How many programs, and how many of them can be used."""
+    if not results:
+        return []
+    totals = [result.total for result in results]
+    exact = sum(total.bit_exact is True for total in totals)
+    wrong = sum(total.bit_exact is False for total in totals)
+    unfit = len(totals) - exact - wrong
+    parts = [f"{exact} bit-exact", f"{unfit} do not fit", f"{wrong} NOT bit-exact"]
+    shown = [part for part in parts if not part.startswith("0 ")]
+    return [f"measured {len(totals)} programs: {', '.join(shown)}"]
 
 
 def _compared(session: CyclesSession, gathered: list[Gathered]) -> list[str]:

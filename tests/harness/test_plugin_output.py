@@ -31,7 +31,7 @@ def tables(result: pytest.RunResult) -> tuple[list[list[str]], list[list[str]]]:
     into = None
     for line in result.outlines:
         into = {"cycles per inference": programs, "by layer": layers}.get(line, into)
-        if into is not None and line.startswith("  "):
+        if into is not None and re.match(r"  \w", line):
             into.append(line.split())
     return programs, layers
 
