@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing import get_context
 from typing import Any, Generic, Protocol, TypeVar
 
 from harness.errors import KNOWN_ERRORS, HarnessError
+from models.processes import worker_pool
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -78,7 +78,7 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """Processes of this machine, started afresh: a fork would take this one's threads along."""
+    """Processes of this machine, which end with this one."""
 
     workers: int
 
@@ -99,7 +99,7 @@ class Processes:
         self, function: Callable[[J], R], jobs: dict[int, J]
     ) -> Iterator[tuple[int, R | _Failed]]:
         count = max(1, min(self.workers, len(jobs)))
-        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        with worker_pool(count) as pool:
             guarded = _Guarded(function)
             numbers = {pool.submit(guarded, job): number for number, job in jobs.items()}
             try:

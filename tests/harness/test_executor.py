@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from killed_parents import worker_ends
 from tiny_model import INPUTS, tiny_graph
 
 from harness.emulate import emulate
@@ -16,6 +17,15 @@ from harness.executor import Dask, Executor, Here, Processes, executor_for
 from harness.run import Runner
 from kernels.compile import compile_graph
 from kernels.target import find_target
+
+PARENT = """
+from harness.executor import Processes
+
+WORK = "import os, time; print(os.getpid(), flush=True); time.sleep(1000)"
+
+if __name__ == "__main__":
+    list(Processes(1).map(exec, [WORK]))
+"""
 
 
 def square(number: int) -> int:
@@ -53,6 +63,10 @@ def test_a_process_that_dies_loses_nothing(tmp_path: Path) -> None:
     found = list(Processes(2).map(die_once, jobs))
     assert sorted(found) == [(n, n) for n in range(8)]
     assert (tmp_path / "died").exists()
+
+
+def test_a_killed_parent_takes_its_workers_along() -> None:
+    assert worker_ends(PARENT)
 
 
 def test_processes_that_always_die_are_given_up() -> None:

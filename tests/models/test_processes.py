@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
+
+from killed_parents import worker_ends
 
 from models.processes import worker_pool
 
@@ -21,7 +18,6 @@ if __name__ == "__main__":
         pool.submit(time.sleep, 1000)
         time.sleep(1000)
 """
-PATIENCE = 60  # seconds
 
 
 def test_work_is_done_elsewhere() -> None:
@@ -30,23 +26,4 @@ def test_work_is_done_elsewhere() -> None:
 
 
 def test_a_killed_parent_takes_its_workers_along() -> None:
-    command = [sys.executable, "-c", PARENT]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        worker = int(parent.stdout.readline())
-        os.kill(worker, 0)
-        parent.send_signal(signal.SIGKILL)
-        parent.wait()
-    deadline = time.monotonic() + PATIENCE
-    while running(worker) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not running(worker)
-
-
-def running(pid: int) -> bool:
-    """Whether there is such a process; one that ended and was not yet waited for is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+    assert worker_ends(PARENT)
