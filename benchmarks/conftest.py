@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from harness.errors import KNOWN_ERRORS
+from harness.plans import PlanPolicy
 from harness.profile import profile
 from harness.pytest_plugin import SESSION, Cycles, LoadModel, one_line
 from harness.run import Runner
-from harness.verify import verify
+from harness.verify import by_size, verify
 from kernels.compile import compile_graph
-from kernels.target import Target, find_target, targets
+from kernels.target import find_target
 from models import Model, load
 
 _DATA_FREE = "tinychat is not measured: give --z80ai PATH or set TRUECYCLE_Z80AI"
@@ -118,23 +119,22 @@ def random_programs(request: pytest.FixtureRequest) -> tuple[int, int]:
 def check_split(cycles: Cycles, request: pytest.FixtureRequest) -> Callable[[Model, str], None]:
     """Compare emulator and reference on a model's evaluation, on an instruction set.
 
-    The target is the smallest that holds the program; where none does, a note says so.
+    The target is the smallest that holds the program: with encodings by rank, or, for the whole
+    split, with the best plan. Where none does, a note says so.
     """
     whole: bool = request.config.getoption("--whole-split")
     examples, jobs = (None, os.cpu_count() or 1) if whole else (_FIRST_EXAMPLES, 1)
+    plan = PlanPolicy.AUTO if whole else PlanPolicy.RANK
 
     def check(model: Model, isa: str) -> None:
-        found = one_line(lambda: verify(model, _by_size(isa), examples=examples, jobs=jobs))
+        found = one_line(
+            lambda: verify(model, by_size(isa), examples=examples, plan=plan, jobs=jobs)
+        )
         cycles.note(found.text())
         if found.misfit is None:
             found.check()
 
     return check
-
-
-def _by_size(isa: str) -> list[Target]:
-    found = [target for target in targets().values() if target.isa == isa]
-    return sorted(found, key=lambda target: target.code.size)
 
 
 @pytest.fixture

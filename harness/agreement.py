@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.emulate import Emulated
+from harness.expected import Expected
 from harness.explain import read_layers
 from harness.run import Runner
 from harness.table import Heading, Table
@@ -17,7 +18,6 @@ from kernels import reference
 from kernels.image import Program
 from models import Model, accuracy
 from models.evaluation import log_softmax, perplexity
-from models.model import BATCH
 
 READ = 10
 INTEGER, EMULATOR = "integer reference", "emulator"
@@ -39,12 +39,12 @@ class Stage:
     differences: Mapping[str, float]
 
 
-def stages(model: Model, program: Program, emulated: Emulated) -> list[Stage]:
-    """Every form of a model; `emulated` is of the first inputs of its evaluation."""
-    count = len(emulated.cycles)
-    inputs, labels = model.evaluation.inputs[:count], model.evaluation.labels[:count]
+def stages(wanted: Expected, program: Program, emulated: Emulated) -> list[Stage]:
+    """Every form of a model; `emulated` is of the examples that are wanted."""
+    model, labels = wanted.model, wanted.labels
     layers = weighted_layers(model)
-    forms = _forms(model, inputs, layers)
+    forms = {name: list(values) for name, values in wanted.stages.items()}
+    forms[INTEGER] = wanted.real_values
     first = next(iter(forms.values()))[-1].argmax(axis=1)
     logits = model.graph.tensors[model.graph.outputs[0]]
     found: list[Stage] = []
@@ -59,9 +59,9 @@ def stages(model: Model, program: Program, emulated: Emulated) -> list[Stage]:
     for name, values in forms.items():
         add(name, values[-1], _differences(layers, values, last) if last else {})
         last = values
-    emulator = emulated.outputs[logits.name].reshape(count, -1) * logits.scale
+    emulator = emulated.outputs[logits.name].reshape(len(labels), -1) * logits.scale
     exact = forms[INTEGER][-1]
-    differences = _read_differences(program, inputs[:READ], layers)
+    differences = _read_differences(program, wanted.inputs[:READ], layers)
     add(EMULATOR, emulator, differences | {layers[-1]: float(np.abs(emulator - exact).max())})
     return found
 
@@ -76,20 +76,6 @@ def _differences(
 def weighted_layers(model: Model) -> list[str]:
     """Layers with weights, of which float networks know the outputs."""
     return [node.name for node in model.graph.nodes if node.macs]
-
-
-def _forms(model: Model, inputs: NDArray[Any], layers: list[str]) -> dict[str, list[NDArray[Any]]]:
-    """Real outputs of each layer by form, the integer reference last."""
-    graph = model.graph
-    parts = [reference.run(graph, inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH)]
-    exact = []
-    for node in graph.nodes:
-        if node.name in layers:
-            tensor = node.output
-            steps = np.concatenate([part[tensor.name] for part in parts]).reshape(len(inputs), -1)
-            exact.append((steps - tensor.zero_point) * tensor.scale)
-    known = model.reference.stages(inputs) if model.reference.stages else {}
-    return {name: list(values) for name, values in known.items()} | {INTEGER: exact}
 
 
 def _read_differences(

@@ -51,6 +51,16 @@ TargetsOption = Annotated[
     ),
 ]
 
+SomeTargetsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        help="A target; may be repeated. Default: the smallest of each instruction set that will "
+        "do.",
+        autocompletion=complete_target,
+    ),
+]
+
 DataOption = Annotated[
     Path | None, typer.Option("--data", "--z80ai", help="Folder with the model's files.")
 ]

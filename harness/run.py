@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from emulators.simavr import SimAvr
 from emulators.z80_banks import Banks
 from emulators.zilog import Z80
 from harness.errors import RunFailed
+from kernels.dtypes import DType
 from kernels.image import Kind, Program
 from kernels.reference import check_inputs
 from kernels.target import Target
@@ -66,6 +68,25 @@ def memory_map(program: Program) -> MemoryMap:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where an output is read. size: in bytes; count: of its elements."""
+
+    name: str
+    address: int
+    size: int
+    dtype: DType
+    count: int
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, name: str, program: Program) -> _Source:
+        where = program.tensors[name]
+        count = prod(where.shape)
+        size = where.dtype.bytes_for(count)
+        return cls(name, where.address, size, where.dtype, count, where.shape)
+
+
 class Runner:
     """A program loaded into an emulator, ready for any number of inferences.
 
@@ -81,6 +102,9 @@ class Runner:
         image = (program.image.origin, program.image.data)
         self.emulator.load([image], memory_map(program))
         self._starts = {pc: layer for layer, pc in program.layer_starts.items()}
+        self._marks = [*self._starts, program.end]
+        self._no_cycles = dict.fromkeys((node.name for node in program.graph.nodes), 0)
+        self._sources = [_Source.of(name, program) for name in program.graph.outputs]
 
     def infer(self, x: NDArray[np.integer], *, profile: bool = False, touched: bool = False) -> Run:
         """Run one input, integers of the graph's input shape, within its bounds.
@@ -104,7 +128,7 @@ class Runner:
             limit=self.limit,
             stack=self.program.stack_top,
             stack_floor=self.program.stack_floor,
-            marks=[*self._starts, self.program.end],
+            marks=self._marks,
             profile=profile,
             touched=touched,
         )
@@ -126,15 +150,15 @@ class Runner:
         return np.array([r.outputs[output].flat[0] for r in self.infer_all(inputs)], np.int64)
 
     def _outputs(self) -> dict[str, NDArray[np.int64]]:
-        outputs = {}
-        for name in self.program.graph.outputs:
-            where = self.program.tensors[name]
-            count = int(np.prod(where.shape))
-            data = self.emulator.read(where.address, where.dtype.bytes_for(count))
-            outputs[name] = where.dtype.unpack(data, count).reshape(where.shape)
-        return outputs
+        return {
+            one.name: one.dtype.unpack(
+                self.emulator.read(one.address, one.size), one.count
+            ).reshape(one.shape)
+            for one in self._sources
+        }
 
     def _layer_cycles(self, result: CallResult) -> dict[str, int]:
         steps = zip(result.marks, result.marks[1:], strict=False)
-        cycles = dict.fromkeys((node.name for node in self.program.graph.nodes), 0)
-        return cycles | {self._starts[now.pc]: then.cycle - now.cycle for now, then in steps}
+        return self._no_cycles | {
+            self._starts[now.pc]: then.cycle - now.cycle for now, then in steps
+        }

@@ -6,20 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.emulate import Emulated, emulate
 from harness.errors import Difference, HarnessError, Mismatch
 from harness.executor import executor_for
+from harness.expected import Expected
 from harness.explain import Fault, explain
-from harness.plans import compile_model
-from kernels import reference
-from kernels.errors import DoesNotFit
+from harness.plans import PlanPolicy, compile_model
+from kernels.choice import Choices
+from kernels.errors import CompilerError, DoesNotFit
 from kernels.image import Program
 from kernels.target import Target
+from kernels.target import targets as all_targets
 from models import Model
-
-BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,55 +63,67 @@ def verify(
     targets: Sequence[Target],
     *,
     examples: int | None = None,
+    plan: PlanPolicy = PlanPolicy.AUTO,
     jobs: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Verification:
     """Compare on the first of the targets that holds the program.
 
-    examples: how many of the evaluation's, from the first; None for all. jobs: processes to share
-    the work. progress: told how many examples have been run.
+    examples: how many of the evaluation's, from the first; None for all. plan: how encodings are
+    chosen. jobs: processes to share the work. progress: told how many examples have been run.
     Raises CompilerError or HarnessError for what cannot be compiled or run.
     """
-    inputs = model.evaluation.inputs[:examples]
-    if not len(inputs) or not targets:
+    wanted = Expected(model, examples)
+    if not len(wanted.inputs) or not targets:
         raise HarnessError(f"{model.name}: there is nothing to compare")
-    for target in targets:
+    try:
+        program = compile_for_first(model, targets, plan)
+    except DoesNotFit as misfit:
+        return Verification(model.name, targets[-1].name, 0, misfit=misfit)
+    emulated = emulate(program, wanted.inputs, executor_for(jobs), progress=progress)
+    return verification(wanted, program, emulated)
+
+
+def by_size(isa: str) -> list[Target]:
+    """The targets of an instruction set, those with the least code memory first."""
+    found = [target for target in all_targets().values() if target.isa == isa]
+    return sorted(found, key=lambda target: target.code.size)
+
+
+def compile_for_first(
+    model: Model,
+    targets: Sequence[Target],
+    plan: PlanPolicy = PlanPolicy.AUTO,
+    fixed: Choices | None = None,
+) -> Program:
+    """The program for the first target that holds it; where none does, the last one's error."""
+    for number, target in enumerate(targets, start=1):
         try:
-            program = compile_model(model, target)
-        except DoesNotFit as error:
-            misfit = error
-            continue
-        emulated = emulate(program, inputs, executor_for(jobs), progress=progress)
-        return verification(model, program, inputs, emulated)
-    return Verification(model.name, target.name, 0, misfit=misfit)
+            return compile_model(model, target, plan, fixed)
+        except CompilerError:
+            if number == len(targets):
+                raise
+    raise HarnessError(f"{model.name}: there are no targets")
 
 
-def verification(
-    model: Model, program: Program, inputs: NDArray[np.integer], emulated: Emulated
-) -> Verification:
-    """What came of emulating the inputs of a model's evaluation."""
-    difference = fault = None
-    for start in range(0, len(inputs), BATCH):
-        difference = _first_difference(model, inputs[start : start + BATCH], emulated, start)
-        if difference:
-            fault = explain(program, inputs[difference.sample])
-            break
-    cycles = int(emulated.cycles.sum())
-    return Verification(model.name, program.target.name, len(inputs), cycles, difference, fault)
+def verification(wanted: Expected, program: Program, emulated: Emulated) -> Verification:
+    """What came of emulating the examples that are wanted."""
+    difference = _first_difference(wanted, emulated)
+    fault = explain(program, wanted.inputs[difference.sample]) if difference else None
+    cycles, name = int(emulated.cycles.sum()), program.target.name
+    return Verification(wanted.model.name, name, len(wanted.inputs), cycles, difference, fault)
 
 
-def _first_difference(
-    model: Model, inputs: NDArray[np.integer], emulated: Emulated, start: int
-) -> Difference | None:
-    """Where outputs for inputs from number `start` on first differ from the reference's."""
-    expected = reference.run(model.graph, inputs)
-    found = []
-    for tensor in model.graph.outputs:
-        want = expected[tensor].reshape(len(inputs), -1)
-        got = emulated.outputs[tensor][start : start + len(inputs)].reshape(len(inputs), -1)
+def _first_difference(wanted: Expected, emulated: Emulated) -> Difference | None:
+    """Where outputs first differ from the reference's."""
+    count, found = len(wanted.inputs), []
+    for tensor in wanted.model.graph.outputs:
+        want = wanted.values[tensor].reshape(count, -1)
+        got = emulated.outputs[tensor].reshape(count, -1)
         wrong = np.argwhere(got != want)
         if wrong.size:
             sample, at = (int(n) for n in wrong[0])
-            values = int(got[sample, at]), int(want[sample, at])
-            found.append(Difference(start + sample, tensor, at, *values))
+            found.append(
+                Difference(sample, tensor, at, int(got[sample, at]), int(want[sample, at]))
+            )
     return min(found, key=lambda difference: difference.sample, default=None)

@@ -15,6 +15,7 @@ from tiny_model import CLASSES, INPUTS, tiny_model
 from harness.agreement import EMULATOR, INTEGER, agreement_table, stages
 from harness.emulate import Emulated, emulate
 from harness.executor import Here
+from harness.expected import Expected
 from kernels import reference
 from kernels.compile import compile_graph
 from kernels.ir import Graph
@@ -40,7 +41,7 @@ def model() -> Model:
 def found_of(wanted: Model) -> tuple[Emulated, list[str]]:
     program = compile_graph(wanted.graph, UNO)
     emulated = emulate(program, wanted.evaluation.inputs, Here())
-    return emulated, [one.name for one in stages(wanted, program, emulated)]
+    return emulated, [one.name for one in stages(Expected(wanted), program, emulated)]
 
 
 def test_stages_of_a_model_without_pytorch() -> None:
@@ -51,7 +52,7 @@ def test_figures_of_known_logits() -> None:
     wanted = model()
     program = compile_graph(wanted.graph, UNO)
     emulated, _ = found_of(wanted)
-    real, integer, emulator = stages(wanted, program, emulated)
+    real, integer, emulator = stages(Expected(wanted), program, emulated)
     assert (real.name, integer.name, emulator.name) == (FLOAT, INTEGER, EMULATOR)
     assert (real.agreement, integer.agreement) == (1.0, 0.75)
     assert (real.accuracy, integer.accuracy, emulator.accuracy) == (0.75, 1.0, 1.0)
@@ -67,7 +68,7 @@ def test_a_wrong_emulator_shows() -> None:
     emulated, _ = found_of(wanted)
     outputs = {name: values.copy() for name, values in emulated.outputs.items()}
     outputs["logits"][2] += [7, 0]
-    *_, emulator = stages(wanted, program, replace(emulated, outputs=outputs))
+    *_, emulator = stages(Expected(wanted), program, replace(emulated, outputs=outputs))
     assert emulator.differences == {"fc": 7.0}
 
 
@@ -82,7 +83,9 @@ def test_perplexity_where_logits_have_a_scale() -> None:
         ),
     )
     program = compile_graph(digits.graph, UNO)
-    found = stages(shortened, program, emulate(program, shortened.evaluation.inputs, Here()))
+    found = stages(
+        Expected(shortened), program, emulate(program, shortened.evaluation.inputs, Here())
+    )
     assert [one.name for one in found] == [FLOAT, INTEGER, EMULATOR]
     for one in found:
         assert one.perplexity is not None
