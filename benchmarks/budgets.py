@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from math import log10
 
 from harness.cache import Cache
+from harness.combine import Plan
 from harness.costs import Cost, Workload, program_cost
 from harness.limits import limits_of
 from harness.pytest_plugin import Cycles
-from harness.search import CALIBRATION, NoPlanFits, Plan, Search, search, spread
+from harness.search import CALIBRATION, NoPlanFits, Search, search, spread
 from harness.table import Heading, Table
 from harness.text import render
 from kernels.target import Target, find_target

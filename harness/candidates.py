@@ -9,19 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cache import Cache
-from harness.fingerprint import fingerprint, sources
 from kernels import reference
 from kernels.choice import Choice
-from kernels.compile import draft_graph
 from kernels.draft import Draft
-from kernels.errors import Unsupported
+from kernels.emit import kernels_for
 from kernels.ir import Graph
 from kernels.ops.matrix_product import MatrixProduct
 from kernels.passes.encoding import encoding_problems
-from kernels.target import Target
 
 STEPS = 16  # variants of a profile-guided encoding, besides none and all of the columns hot
+RATE_DIGITS = 3  # how finely a choice says how often an input is not zero
 
 
 def weighted_layers(graph: Graph) -> list[MatrixProduct]:
@@ -35,36 +32,38 @@ class Candidates:
 
     base: Draft
     values: reference.Values
-    cache: Cache
 
-    def of(self, layer: MatrixProduct, alone: Graph) -> list[Choice]:
-        """Every choice that a kernel of the target's instruction set has.
-
-        alone: a graph of the layer alone.
-        """
+    def of(self, layer: MatrixProduct) -> list[Choice]:
+        """Every choice that a kernel of the target's instruction set has."""
         x = self.base.plan.ranges[layer.input.name]
         problems = encoding_problems(layer, self.base.target, x)
         names = [name for name, problem in problems.items() if problem is None]
-        return [choice for name in names for choice in self._variants(layer, name, alone)]
+        return [choice for name in names for choice in self._variants(layer, name)]
 
-    def _variants(self, layer: MatrixProduct, name: str, alone: Graph) -> Iterator[Choice]:
-        """The plain choice, and growing sets of hot inputs where the encoding makes use of them."""
+    def _variants(self, layer: MatrixProduct, name: str) -> Iterator[Choice]:
+        """The plain choice; then, where the kernel makes use of that, with what inputs are like."""
         yield Choice(name)
         inputs = layer.matrix.shape[1]
-        if inputs != layer.input.count or not self._uses_hot(alone, name):
+        profile = kernels_for(self.base.target.isa, type(layer))[name].profile
+        if inputs != layer.input.count or not profile:
             return
         active = (self.values[layer.input.name].reshape(-1, inputs) != 0).mean(axis=0)
-        events = np.count_nonzero(layer.matrix, axis=0)
-        order = hot_order(active, events)
-        for count in prefixes(active, events):
-            yield Choice(name, tuple(sorted(order[:count].tolist())))
-        yield Choice(name, tuple(range(inputs)))
+        rates = tuple(active.round(RATE_DIGITS).tolist()) if "rates" in profile else ()
+        if rates:
+            yield Choice(name, rates=rates)
+        if "hot" in profile:
+            for hot in hot_sets(active, np.count_nonzero(layer.matrix, axis=0)):
+                yield Choice(name, hot, rates)
 
-    def _uses_hot(self, alone: Graph, name: str) -> bool:
-        """Whether hot inputs change what is written for the only layer of a graph."""
-        target = self.base.target
-        key = fingerprint("uses hot", sources(), alone, name, target)
-        return self.cache.get(key, lambda: _differs(alone, name, target), bool)
+
+def hot_sets(active: NDArray[Any], events: NDArray[Any]) -> list[tuple[int, ...]]:
+    """Growing sets of inputs to make hot, the last of all. active: how often each is not zero.
+
+    events: weights of each that are not zero.
+    """
+    order = hot_order(active, events)
+    some = [tuple(sorted(order[:count].tolist())) for count in prefixes(active, events)]
+    return [*some, tuple(range(len(active)))]
 
 
 def hot_order(active: NDArray[Any], events: NDArray[Any]) -> NDArray[np.int64]:
@@ -81,14 +80,3 @@ def prefixes(active: NDArray[Any], events: NDArray[Any], steps: int = STEPS) -> 
         return []
     ends = [int(np.searchsorted(held, held[-1] * n / steps)) + 1 for n in range(1, steps + 1)]
     return sorted({min(end, used) for end in ends} - {len(active)})
-
-
-def _differs(alone: Graph, name: str, target: Target) -> bool:
-    (layer,) = alone.nodes
-    every = tuple(range(alone.input.count))
-    choices = (Choice(name), Choice(name, every))
-    try:
-        cold, hot = (draft_graph(alone, target, {layer.name: choice}) for choice in choices)
-    except Unsupported:
-        return False
-    return cold.flash != hot.flash

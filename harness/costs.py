@@ -21,6 +21,7 @@ from harness.run import DEFAULT_LIMIT, Runner
 from kernels import reference
 from kernels.choice import Choice
 from kernels.compile import draft_graph, link_draft
+from kernels.draft import Draft
 from kernels.errors import DoesNotFit, Unsupported
 from kernels.ir import Graph, Node, Range
 from kernels.ops.matrix_product import MatrixProduct
@@ -30,17 +31,22 @@ ENOUGH_CYCLES = 20_000_000  # in all; after that, no more inputs are run
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """Bytes and cycles. flash: of the layer alone, or of the whole image.
+class Size:
+    """Bytes, known before anything runs. flash: of the layer alone, or of the whole image.
 
     shared: of constants that other layers may use as well, by symbol. needed: of each memory of the
-    target, by the whole image that was measured. sram: arena and measured stack peak. cycles: of
-    each input that was run.
+    target, by the whole image.
     """
 
     flash: int
     shared: Mapping[str, int]
     needed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost(Size):
+    """Bytes and cycles. sram: arena and measured stack peak. cycles: of each input that was run."""
+
     sram: int
     cycles: tuple[int, ...]
 
@@ -97,11 +103,31 @@ def layer_cost(work: Workload, choice: Choice, target: Target, cache: Cache) -> 
     return _cost(work, {layer.name: choice}, target, cache, layer.name)
 
 
+def layer_size(work: Workload, choice: Choice, target: Target, cache: Cache) -> Size | Refused:
+    """The bytes of the same, whether or not they fit the target; nothing is linked or run."""
+    (layer,) = work.graph.nodes
+    return _size(work, {layer.name: choice}, target, cache, layer.name)
+
+
 def program_cost(
     work: Workload, choices: Mapping[str, Choice], target: Target, cache: Cache
 ) -> Cost | Refused:
     """What a whole graph costs with choices by layer; or why it cannot be had."""
     return _cost(work, choices, target, cache, None)
+
+
+def program_size(
+    work: Workload, choices: Mapping[str, Choice], target: Target, cache: Cache
+) -> Size | Refused:
+    """The bytes of a whole graph with choices by layer, whether or not they fit the target."""
+    return _size(work, choices, target, cache, None)
+
+
+def _size(
+    work: Workload, choices: Mapping[str, Choice], target: Target, cache: Cache, layer: str | None
+) -> Size | Refused:
+    key = fingerprint("size", work.key, target, sorted(choices.items()), layer or "")
+    return cache.get(key, lambda: _drafted(work, choices, target, layer), _read_size)
 
 
 def _cost(
@@ -135,21 +161,40 @@ def _measure(
         peak = max(peak, run.stack_peak)
         if sum(cycles) > ENOUGH_CYCLES:
             break
+    return {**_bytes(draft, layer), "sram": program.arena.size + peak, "cycles": cycles}
+
+
+def _drafted(
+    work: Workload, choices: Mapping[str, Choice], target: Target, layer: str | None
+) -> Any:
+    """A size, or a refusal, as JSON."""
+    try:
+        return _bytes(draft_graph(work.graph, target, choices), layer)
+    except Unsupported as error:
+        return {"problem": str(error), "excess": 0}
+
+
+def _bytes(draft: Draft, layer: str | None) -> dict[str, Any]:
     return {
-        "flash": draft.size_of(layer) if layer else program.flash,
+        "flash": draft.size_of(layer) if layer else draft.flash,
         "shared": draft.shared,
         "needed": [budget.needed for budget in draft.budgets],
-        "sram": program.arena.size + peak,
-        "cycles": cycles,
     }
 
 
 def _read(value: Any) -> Cost | Refused:
-    if "problem" in value:
-        return Refused(str(value["problem"]), int(value["excess"]))
+    size = _read_size(value)
+    if isinstance(size, Refused):
+        return size
     cycles = tuple(int(count) for count in value["cycles"])
     if not cycles or min(cycles) < 1:
         raise ValueError("no cycles")
+    return Cost(size.flash, size.shared, size.needed, int(value["sram"]), cycles)
+
+
+def _read_size(value: Any) -> Size | Refused:
+    if "problem" in value:
+        return Refused(str(value["problem"]), int(value["excess"]))
     shared = {str(symbol): int(size) for symbol, size in value["shared"].items()}
     needed = tuple(int(size) for size in value["needed"])
-    return Cost(int(value["flash"]), shared, needed, int(value["sram"]), cycles)
+    return Size(int(value["flash"]), shared, needed)

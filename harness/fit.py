@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.cache import Cache
-from harness.limits import Limits, limits_of
-from harness.search import Candidate, NoPlanFits, Objective, Search, search
+from harness.combine import Candidate, Objective
+from harness.elsewhere import Elsewhere, elsewhere
+from harness.limits import Limits
+from harness.progress import Progress, silent
+from harness.search import NoPlanFits, Search, search
 from kernels.choice import Choices
 from kernels.compile import draft_graph
 from kernels.draft import Draft
-from kernels.errors import Budget, CompilerError
-from kernels.target import Target, targets
+from kernels.errors import Budget
+from kernels.target import Target
 from models import Model
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Elsewhere:
-    """Another target on which the model fits, with its fastest plan there."""
-
-    target: Target
-    found: Search
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -53,6 +47,7 @@ def fit(
     objective: Objective = Objective.MEAN,
     fixed: Choices | None = None,
     cache: Cache | None = None,
+    progress: Progress = silent,
 ) -> Fit:
     """Search for the best plan within limits; where there is none, look at the other targets.
 
@@ -61,7 +56,16 @@ def fit(
     cache = cache or Cache()
     graph, inputs = model.graph, model.calibration
     try:
-        found = search(graph, target, inputs, limits, objective=objective, fixed=fixed, cache=cache)
+        found = search(
+            graph,
+            target,
+            inputs,
+            limits,
+            objective=objective,
+            fixed=fixed,
+            cache=cache,
+            progress=progress,
+        )
     except NoPlanFits as misfit:
         return Fit(
             model,
@@ -69,25 +73,7 @@ def fit(
             misfit.draft,
             misfit.budgets,
             misfit.candidates,
-            tuple(sorted(_elsewhere(model, target, fixed, cache), key=_milliseconds)),
+            tuple(elsewhere(model, target, limits, fixed=fixed, cache=cache, progress=progress)),
         )
     draft = draft_graph(graph, target, found.plan)
     return Fit(model, found, draft, limits.budgets(draft), found.candidates)
-
-
-def _elsewhere(
-    model: Model, target: Target, fixed: Choices | None, cache: Cache
-) -> Iterator[Elsewhere]:
-    for other in targets().values():
-        if other.name == target.name:
-            continue
-        limits = limits_of(other)
-        try:
-            found = search(model.graph, other, model.calibration, limits, fixed=fixed, cache=cache)
-        except CompilerError:
-            continue
-        yield Elsewhere(other, found)
-
-
-def _milliseconds(one: Elsewhere) -> float:
-    return one.target.milliseconds(one.found.cost.mean)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.costs import Cost, Refused
+from harness.costs import Cost, Refused, Size
 from harness.fit import Fit
 from harness.record import DOES_NOT_FIT, FITS
 from harness.search import Tried
@@ -79,9 +79,9 @@ def content(fit: Fit) -> dict[str, Any]:
         "elsewhere": [
             {
                 "target": one.target.name,
-                "milliseconds": one.target.milliseconds(one.found.cost.mean),
-                "plan": _plan_content(one.found.plan),
-                **_cost_content(one.found.cost),
+                "milliseconds": one.milliseconds,
+                "plan": _plan_content(one.plan),
+                **_cost_content(one.cost),
             }
             for one in fit.elsewhere
         ],
@@ -101,7 +101,12 @@ def _parts(fit: Fit) -> Table:
 _COSTS = (Heading("flash"), Heading("SRAM"), Heading("mean"), Heading("p95"), Heading("max"))
 
 
-def _figures(cost: Cost) -> tuple[str, ...]:
+def _figures(cost: Size | Refused) -> tuple[str, ...]:
+    """What is known of a cost; of what was not run bytes alone."""
+    if isinstance(cost, Refused):
+        return ("-",) * len(_COSTS)
+    if not isinstance(cost, Cost):
+        return (f"{cost.flash:,}", *("-",) * (len(_COSTS) - 1))
     cycles = (cost.mean, cost.p95, cost.max)
     return (f"{cost.flash:,}", f"{cost.sram:,}", *(f"{count:,.0f}" for count in cycles))
 
@@ -115,8 +120,7 @@ def _candidates(fit: Fit) -> Table:
             sections.add(number)
             last = one.layer
         name = f"{one.choice}{' <' if taken.get(one.layer) == one.choice else ''}"
-        figures = _figures(one.cost) if isinstance(one.cost, Cost) else ("-",) * len(_COSTS)
-        rows.append((one.layer, name, *figures))
+        rows.append((one.layer, name, *_figures(one.cost)))
     title = "candidates, each layer alone; < is in the plan"
     return Table(title, headings, tuple(rows), frozenset(sections - {0}))
 
@@ -135,13 +139,13 @@ def _elsewhere(fit: Fit) -> Table:
     rows = tuple(
         (
             one.target.name,
-            f"{one.target.milliseconds(one.found.cost.mean):,.1f}",
-            _short(one.found.plan),
-            *_figures(one.found.cost),
+            f"{one.milliseconds:,.1f}",
+            _short(one.plan),
+            *_figures(one.cost),
         )
         for one in fit.elsewhere
     )
-    return Table("other targets that have room", headings, rows)
+    return Table("where there is room: the plan by rank, or the smallest", headings, rows)
 
 
 def _short(plan: Mapping[str, Choice]) -> str:
@@ -153,16 +157,18 @@ def _short(plan: Mapping[str, Choice]) -> str:
 
 
 def _choice_content(choice: Choice) -> dict[str, Any]:
-    return {"encoding": choice.encoding, "hot": list(choice.hot)}
+    return {"encoding": choice.encoding, "hot": list(choice.hot), "rates": list(choice.rates)}
 
 
 def _plan_content(plan: Mapping[str, Choice]) -> dict[str, Any]:
     return {layer: _choice_content(choice) for layer, choice in plan.items()}
 
 
-def _cost_content(cost: Cost | Refused) -> dict[str, Any]:
+def _cost_content(cost: Size | Refused) -> dict[str, Any]:
     if isinstance(cost, Refused):
         return {"problem": cost.problem}
+    if not isinstance(cost, Cost):
+        return {"flash_bytes": cost.flash}
     return {
         "flash_bytes": cost.flash,
         "sram_bytes": cost.sram,

@@ -8,8 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from harness.cache import Cache
+from harness.combine import Objective
 from harness.limits import Limits, limits_of
-from harness.search import NoPlanFits, Objective, search
+from harness.search import NoPlanFits, search
 from kernels.choice import Choices
 from kernels.compile import compile_graph, draft_graph
 from kernels.errors import DoesNotFit

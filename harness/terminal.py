@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich import progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from harness.progress import Progress
 from harness.store import STANDARD_OUTPUT, write_document
 from harness.table import Table
 from harness.text import render
@@ -43,10 +45,23 @@ def show(text: str, json: Path | None, content: Mapping[str, Any]) -> None:
         write_document(json, content)
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> progress.Progress:
     """A bar on standard error; one line per task."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
+    return progress.Progress(*columns, console=Console(stderr=True))
+
+
+@contextmanager
+def stages() -> Iterator[Progress]:
+    """A bar on standard error for work of several stages, gone when it is done.
+
+    Nothing is shown without a terminal.
+    """
+    with _bar() as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(
+            task, description=what, completed=done, total=total
+        )
 
 
 @contextmanager
@@ -55,6 +70,12 @@ def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
     Nothing is shown without a terminal.
     """
+    with _bar() as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _bar() -> progress.Progress:
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -63,6 +84,4 @@ def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+    return progress.Progress(*columns, console=console, transient=True, disable=hidden)

@@ -8,8 +8,9 @@ and the registers touched are known without assembling.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kernels.decode import decode, split_operands
 from kernels.expression import LABEL, IllegalError
@@ -51,10 +52,14 @@ _SPACE = Numbers("0..65535", range(65536), re.compile(r"(?P<number>0x[0-9a-fA-F]
 _ALIGN = Names("a power of two up to 256", {str(1 << n): () for n in range(9)})
 
 
+def _numbers(isa: Isa) -> dict[str, Numbers]:
+    """What directives take whose operands are as many numbers as wanted."""
+    return {".byte": isa.byte, ".word": isa.word, ".2byte": isa.word}
+
+
 def _data(isa: Isa, directive: str, rest: str) -> Data:
     operands = split_operands(rest)
-    kinds: dict[str, Operand] = {".byte": isa.byte, ".word": isa.word, ".2byte": isa.word}
-    kinds |= {".space": _SPACE, ".balign": _ALIGN}
+    kinds: dict[str, Operand] = {**_numbers(isa), ".space": _SPACE, ".balign": _ALIGN}
     if directive not in kinds:
         raise IllegalError(f"unknown directive {directive}", tuple(kinds))
     kind = kinds[directive]
@@ -62,7 +67,11 @@ def _data(isa: Isa, directive: str, rest: str) -> Data:
         raise IllegalError(f"{directive} does not take {len(operands)} operands")
     for operand in operands:
         kind.check(operand, isa)
-    return Data(directive, operands, f"{directive:<7} {', '.join(operands)}")
+    return Data(directive, operands, _row(directive, operands))
+
+
+def _row(directive: str, operands: Sequence[str]) -> str:
+    return f"{directive:<7} {', '.join(operands)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +209,18 @@ class Assembly:
         lines = []
         for number, row in rows:
             try:
-                lines.append(self._parse(row, _indent(row) == margin, labels))
+                lines.append(_parse(self.isa, self.features, row, _indent(row) == margin))
+                for label in lines[-1].labels:
+                    self._define(label, labels)
             except IllegalError as error:
                 raise AsmError(row.strip(), number, error.reason, error.legal) from None
+        self._labels |= labels
+        return self._add(lines)
+
+    def _add(self, lines: Sequence[Line]) -> Block:
         for line in lines:
             self._size += line.size_at(self._size)
         self._lines += lines
-        self._labels |= labels
         return Block(tuple(lines))
 
     def append(self, other: Assembly) -> None:
@@ -214,16 +228,19 @@ class Assembly:
         twice = sorted(self._labels & other.labels)
         if twice:
             raise AsmError(f"{twice[0]}:", 1, f"the label {twice[0]} is already defined")
-        for line in other.block.lines:
-            self._size += line.size_at(self._size)
-        self._lines += other.block.lines
+        self._add(other.block.lines)
         self._labels |= other.labels
 
     def data(self, directive: str, values: Iterable[int], per_line: int = 16) -> Block:
-        """Add numbers as rows of `.byte`, `.word` or `.2byte`."""
-        texts = [str(int(value)) for value in values]
-        rows = (texts[start : start + per_line] for start in range(0, len(texts), per_line))
-        return self.emit("\n".join(f"{directive} {', '.join(row)}" for row in rows))
+        """Add numbers as rows of `.byte`, `.word` or `.2byte`; AsmError for one out of range."""
+        numbers = [int(value) for value in values]
+        texts = [str(number) for number in numbers]
+        rows = [tuple(texts[at : at + per_line]) for at in range(0, len(texts), per_line)]
+        kind = _numbers(self.isa).get(directive)
+        if kind is None or not all(number in kind.allowed for number in numbers):
+            return self.emit("\n".join(_row(directive, row) for row in rows))  # says what is wrong
+        codes = [Data(directive, row, _row(directive, row)) for row in rows]
+        return self._add([Line(code=code, banner=True) for code in codes])
 
     @property
     def block(self) -> Block:
@@ -248,24 +265,25 @@ class Assembly:
         """Return the source with offset, bytes and cycles (`not taken/taken`) in the margin."""
         return self.block.listing()
 
-    def _parse(self, row: str, leftmost: bool, labels: set[str]) -> Line:
-        found = _LINE.fullmatch(row)
-        if not found:
-            raise IllegalError("not a line of labels, an instruction and a comment")
-        defined = tuple(name.strip() for name in found[1].split(":")[:-1])
-        for label in defined:
-            self._define(label, labels)
-        mnemonic, rest = (*found[2].split(None, 1), "", "")[:2]
-        code: Instruction | Data | None = None
-        if mnemonic.startswith("."):
-            code = _data(self.isa, mnemonic, rest)
-        elif mnemonic:
-            code = decode(self.isa, self.features, mnemonic, rest)
-        return Line(defined, code, found[3], banner=leftmost)
-
     def _define(self, label: str, labels: set[str]) -> None:
         if label in labels or label in self._labels:
             raise IllegalError(f"the label {label} is already defined")
         if label.lower() in self.isa.reserved:
             raise IllegalError(f"{label} is a register's or a condition's name, not a label")
         labels.add(label)
+
+
+@lru_cache(maxsize=1 << 15)
+def _parse(isa: Isa, features: frozenset[str], row: str, leftmost: bool) -> Line:
+    """One row for a device; the same rows are written again and again."""
+    found = _LINE.fullmatch(row)
+    if not found:
+        raise IllegalError("not a line of labels, an instruction and a comment")
+    defined = tuple(name.strip() for name in found[1].split(":")[:-1])
+    mnemonic, rest = (*found[2].split(None, 1), "", "")[:2]
+    code: Instruction | Data | None = None
+    if mnemonic.startswith("."):
+        code = _data(isa, mnemonic, rest)
+    elif mnemonic:
+        code = decode(isa, features, mnemonic, rest)
+    return Line(defined, code, found[3], banner=leftmost)

@@ -20,7 +20,9 @@ class Choice:
     rates: tuple[float, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.encoding} ({len(self.hot)} hot)" if self.hot else self.encoding
+        if self.hot:
+            return f"{self.encoding} ({len(self.hot)} hot)"
+        return f"{self.encoding} (profiled)" if self.rates else self.encoding
 
 
 Choices = Mapping[str, str | Choice]  # by layer's name; a plain string is the encoding's name

@@ -199,7 +199,8 @@ class Emitter:
 
     reads, writes: forms besides dense, the most wanted first. reads_packed, writes_packed: whether
     it can do with tensors of packed elements. borrows: whether it makes the stack pointer a data
-    pointer and has no other loop, for targets where interrupts are served.
+    pointer and has no other loop, for targets where interrupts are served. profile: which fields of
+    a choice that tell of the inputs change what it writes, `hot` or `rates`.
     """
 
     write: Write
@@ -208,6 +209,7 @@ class Emitter:
     reads_packed: bool = False
     writes_packed: bool = False
     borrows: bool = False
+    profile: tuple[str, ...] = ()
 
     def refusal(self, target: Target) -> str | None:
         """Why it cannot work on a target of its instruction set; None if it can."""
@@ -230,11 +232,12 @@ def emitter(
     reads_packed: bool = False,
     writes_packed: bool = False,
     borrows: bool = False,
+    profile: tuple[str, ...] = (),
 ) -> Callable[[Write], Write]:
     """Register the function below as what writes an op, with an encoding, for an ISA."""
 
     def register(function: Write) -> Write:
-        found = Emitter(function, reads, writes, reads_packed, writes_packed, borrows)
+        found = Emitter(function, reads, writes, reads_packed, writes_packed, borrows, profile)
         _EMITTERS[isa, op, encoding] = found
         return function
 

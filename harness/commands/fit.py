@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harness.combine import Objective
 from harness.fit import fit
 from harness.fit_report import content, headline, tables
 from harness.limits import limits_of
@@ -17,9 +18,9 @@ from harness.options import (
     TargetOption,
     parse_encodings,
 )
-from harness.search import CALIBRATION, Objective, spread
+from harness.search import CALIBRATION, spread
 from harness.store import check_writable
-from harness.terminal import as_text, show
+from harness.terminal import as_text, show, stages
 from harness.worst_report import worst_case, worst_content, worst_table
 from kernels.target import find_target
 from models import load
@@ -59,7 +60,9 @@ def command(
     chosen = find_target(target)
     limits = limits_of(chosen, flash, sram)
     loaded = load(model, data)
-    found = fit(loaded, chosen, limits, objective=objective, fixed=parse_encodings(encoding))
+    fixed = parse_encodings(encoding)
+    with stages() as progress:
+        found = fit(loaded, chosen, limits, objective=objective, fixed=fixed, progress=progress)
     shown, document = tables(found, candidates=candidates), content(found)
     if worst and found.fits:
         case = worst_case(found.draft, spread(loaded.calibration, CALIBRATION), steps=worst)

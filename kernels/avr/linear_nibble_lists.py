@@ -37,7 +37,7 @@ MIDDLE = 128  # half way up the low byte, where sums of both signs seldom carry
 _FULL = bytes([0xFF, 0])  # sentinels: any addition carries, any subtraction borrows
 
 
-@emitter("avr", Linear, nibble_lists.NAME, reads=(ACTIVE,), writes=(ACTIVE,))
+@emitter("avr", Linear, nibble_lists.NAME, reads=(ACTIVE,), writes=(ACTIVE,), profile=("hot",))
 def emit(job: Job) -> None:
     """Write the layer, block after block of at most 238 outputs. Uses every register.
 

@@ -39,7 +39,7 @@ from kernels.requant_plan import RequantPlan, plan_requantization
 EIND = 0x3C
 
 
-@emitter("avr", Linear, straight_line.NAME, reads=(ACTIVE,), writes=(ACTIVE,))
+@emitter("avr", Linear, straight_line.NAME, reads=(ACTIVE,), writes=(ACTIVE,), profile=("hot",))
 def emit(job: Job) -> None:
     """Write the layer: its list of inputs, then block after block of outputs. Uses every register.
 

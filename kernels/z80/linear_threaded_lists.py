@@ -48,8 +48,18 @@ _EVENT = 37  # T-states, carries included
 _RATE = 0.25  # of inputs that are not zero, where nothing is known
 
 
-@emitter("z80", Linear, threaded_gaps.NAME, reads=FORMS, writes=FORMS, borrows=True)
-@emitter("z80", Linear, threaded_lists.NAME, reads=FORMS, writes=FORMS, borrows=True)
+@emitter(
+    "z80",
+    Linear,
+    threaded_gaps.NAME,
+    reads=FORMS,
+    writes=FORMS,
+    borrows=True,
+    profile=("hot", "rates"),
+)
+@emitter(
+    "z80", Linear, threaded_lists.NAME, reads=FORMS, writes=FORMS, borrows=True, profile=("rates",)
+)
 def emit(job: Job) -> None:
     """Write the layer, block after block of at most 255 outputs.
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cli_runs import Cli
 from tiny_model import tiny_model
 
+from harness import costs
 from harness.cache import Cache
+from harness.costs import Cost, Size
 from harness.fit import fit
 from harness.fit_report import content, headline, tables
 from harness.limits import limits_of
+from harness.run import Runner
+from kernels.avr import targets as avr
 from kernels.compile import compile_graph
-from kernels.target import find_target
+from kernels.image import Program
+from kernels.target import Region, find_target
 
 UNO = find_target("uno")
 
@@ -56,13 +62,44 @@ def test_where_nothing_fits_the_lack_and_other_targets_are_told(store: Cache) ->
     assert "does not fit" in headline(found)
     assert "too many)" in headline(found)
     names = [one.target.name for one in found.elsewhere]
-    assert "uno" not in names
-    assert {"mega", "cpm", "attiny85"} <= set(names)
-    times = [one.target.milliseconds(one.found.cost.mean) for one in found.elsewhere]
+    assert {"uno", "mega", "cpm", "attiny85"} <= set(names)  # of the uno's flash 50 bytes were left
+    times = [one.milliseconds for one in found.elsewhere]
     assert times == sorted(times)
     document = content(found)
     assert (document["verdict"], document["cycles"]) == ("does not fit", None)
     assert [one["target"] for one in document["elsewhere"]] == names
+
+
+def test_where_nothing_fits_cycles_are_measured_once_for_each_target_that_would_do(
+    store: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[str] = []
+
+    def runner(program: Program, *, limit: int) -> Runner:
+        run.append(program.target.name)
+        return Runner(program, limit=limit)
+
+    monkeypatch.setattr(costs, "Runner", runner)
+    monkeypatch.setitem(avr.__dict__, "TINY", replace(UNO, name="too small", code=Region(0, 60)))
+    said: list[tuple[str, int, int]] = []
+    found = fit(
+        tiny_model(), UNO, limits_of(UNO, 50), cache=store, progress=lambda *at: said.append(at)
+    )
+    monkeypatch.undo()
+    assert sorted(run) == sorted(one.target.name for one in found.elsewhere)
+    assert "too small" not in run
+    sizes = [one.cost for one in found.candidates]
+    assert all(isinstance(size, Size) and not isinstance(size, Cost) for size in sizes)
+    assert {what for what, _, _ in said} == {"sizes", "other targets"}
+    assert all(done < total for _, done, total in said)
+
+
+def test_a_search_tells_how_far_it_is(store: Cache) -> None:
+    said: list[tuple[str, int, int]] = []
+    fit(tiny_model(), UNO, limits_of(UNO), cache=store, progress=lambda *at: said.append(at))
+    assert list(dict.fromkeys(what for what, _, _ in said)) == ["candidates", "whole plans"]
+    done = [(at, total) for what, at, total in said if what == "candidates"]
+    assert done == [(at, len(done)) for at in range(len(done))]
 
 
 def test_the_command(cli: Cli, tmp_path: Path) -> None:
@@ -71,7 +108,7 @@ def test_the_command(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "fit.json"
     done = cli(*fits, "--flash", "100", "--json", str(file))
     assert done.code == 1
-    assert "other targets that have room" in done.out
+    assert "where there is room" in done.out
     assert json.loads(file.read_text())["verdict"] == "does not fit"
     done = cli(*fits, "--encoding", "fc=dense8", "--objective", "flash", "--json", "-")
     assert json.loads(done.out)["plan"]["fc"]["encoding"] == "dense8"

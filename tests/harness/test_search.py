@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from harness import costs
 from harness.cache import Cache
 from harness.candidates import prefixes, weighted_layers
+from harness.combine import Candidate, Combination, Objective
 from harness.costs import Cost, Refused, Workload, program_cost
 from harness.errors import HarnessError
 from harness.limits import Limits, limits_of
 from harness.plans import PlanPolicy, choose_plan
 from harness.run import Runner
-from harness.search import Objective, Search, search, spread
+from harness.search import NoPlanFits, Search, search, spread
 from kernels import emit
 from kernels.choice import Choice, as_choice
 from kernels.compile import compile_graph, draft_graph, lower
@@ -67,7 +68,7 @@ def trade(monkeypatch: pytest.MonkeyPatch) -> None:
 
     others = {key: one for key, one in emit._EMITTERS.items() if key[:2] != ("avr", Linear)}
     monkeypatch.setattr(emit, "_EMITTERS", others)
-    emitter("avr", Linear, "dense8")(slower)
+    emitter("avr", Linear, "dense8", profile=("hot",))(slower)
 
 
 def sparse(rng: np.random.Generator, units: int, inputs: int) -> NDArray[np.int8]:
@@ -90,6 +91,7 @@ def network() -> Graph:
     return Graph("pair", x, (one, two), ("y",))
 
 
+BOTH = list(product(["dense8", "index-lists"], repeat=2))
 COLUMNS = {layer.name: layer.matrix.shape[1] for layer in weighted_layers(lower(network()))}
 
 
@@ -122,6 +124,44 @@ def test_no_plan_is_better(store: Cache, active: float, objective: Objective) ->
     assert objective.of(found.cost) == best
     assert len(costs) >= 4
     assert sum(tried.taken for tried in found.tried) == 1
+
+
+def test_p95_and_max_are_of_all_layers_together() -> None:
+    """Layers that are slow on different inputs: their sum is nowhere as slow as p95 and p95."""
+    slow_first, slow_last = [200] * 4 + [100] * 20, [100] * 20 + [200] * 4
+    always = [190] * 24
+
+    def candidate(layer: str, encoding: str, cycles: list[int]) -> Candidate:
+        return Candidate(layer, Choice(encoding), Cost(10, {}, (10, 10), 10, tuple(cycles)))
+
+    found = [
+        candidate("one", "peaks", slow_first),
+        candidate("one", "flat", always),
+        candidate("two", "peaks", slow_last),
+        candidate("two", "flat", always),
+    ]
+    base = draft_graph(network(), UNO)
+    for objective in (Objective.MEAN, Objective.P95, Objective.MAX):
+        (plan,) = Combination(base, limits_of(UNO), objective, found).best(1000, 1)
+        assert plan == {"one": Choice("peaks"), "two": Choice("peaks")}
+    both = [candidate("two", "peaks", slow_first), *found[:2], found[3]]
+    for objective in (Objective.P95, Objective.MAX):
+        (plan,) = Combination(base, limits_of(UNO), objective, both).best(1000, 1)
+        assert plan == {"one": Choice("flat"), "two": Choice("flat")}
+
+
+def test_where_no_plan_fits_nothing_is_run(store: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "Runner", None)
+    monkeypatch.setattr(costs, "link_draft", None)
+    graph, xs = network(), inputs(1.0)
+    smallest = min(draft_graph(graph, UNO, {"one": a, "two": b}).flash for a, b in BOTH)
+    for flash in (50, smallest - 1):
+        with pytest.raises(NoPlanFits) as caught:
+            search(graph, UNO, xs, limits_of(UNO, flash), cache=store)
+        assert caught.value.draft.flash == smallest
+        assert caught.value.budgets[0].excess == smallest - flash
+    with pytest.raises(TypeError, match="not callable"):
+        search(graph, UNO, xs, limits_of(UNO, smallest), cache=store)
 
 
 def test_costs_are_those_of_the_program(store: Cache) -> None:

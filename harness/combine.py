@@ -1,0 +1,135 @@
+"""From candidates for each layer to whole plans: what adds up, what is shared, what fits.
+
+Sums are estimates: a layer's cost depends a little on its neighbours, and sizes on alignment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+
+from harness.candidates import weighted_layers
+from harness.costs import Cost, Refused, Size
+from harness.limits import Limits
+from kernels.choice import Choice
+from kernels.draft import Draft
+from kernels.knapsack import Item, Pick, cheapest, smallest
+
+Plan = dict[str, Choice]
+
+POOL = 16  # picks of a knapsack that are put in order again by what they cost together
+
+
+class Objective(StrEnum):
+    """What is to be as small as can be, over the calibration inputs."""
+
+    MEAN = "mean"
+    P95 = "p95"
+    MAX = "max"
+    FLASH = "flash"
+
+    def of(self, cost: Size) -> float:
+        """That figure of a cost; of a size bytes, whatever the objective."""
+        if self is Objective.FLASH or not isinstance(cost, Cost):
+            return float(cost.flash)
+        return {Objective.MEAN: cost.mean, Objective.P95: cost.p95, Objective.MAX: cost.max}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A way to hold a layer's weights, and what it costs there; its size, if it was not run."""
+
+    layer: str
+    choice: Choice
+    cost: Size | Refused
+
+
+@dataclass(frozen=True, eq=False)
+class Combination:
+    """Candidates for the layers of a draft, to be combined within limits."""
+
+    base: Draft
+    limits: Limits
+    objective: Objective
+    found: Sequence[Candidate]
+
+    @cached_property
+    def groups(self) -> dict[str, list[tuple[Choice, Size]]]:
+        """Candidates that can be had, by layer."""
+        groups: dict[str, list[tuple[Choice, Size]]] = {
+            node.name: [] for node in weighted_layers(self.base.lowered)
+        }
+        for one in self.found:
+            if isinstance(one.cost, Size) and self.limits.excess(one.cost.needed) <= 0:
+                groups[one.layer].append((one.choice, one.cost))
+        return groups
+
+    @property
+    def capacity(self) -> int:
+        """Bytes that are left to layers with weights, and to what they share."""
+        draft = self.base
+        layers = sum(draft.size_of(layer.name) for layer in weighted_layers(draft.lowered))
+        parts = sum(part.size for part in draft.parts if part.name in draft.shared)
+        return self.limits.bytes[0] - (draft.budgets[0].needed - layers - parts)
+
+    def best(self, capacity: int, count: int) -> list[Plan]:
+        """The `count` plans that promise most of all that take no more bytes than the capacity."""
+        picks = cheapest(self._items, capacity, self._common, max(count, POOL))
+        return [self._plan(pick) for pick in sorted(picks, key=self._together)[:count]]
+
+    def smallest(self) -> Plan | None:
+        """The plan of the fewest bytes; None where a layer cannot be had."""
+        pick = smallest(self._items, self._common)
+        return None if pick is None else self._plan(pick)
+
+    def uniform(self) -> list[Plan]:
+        """For each encoding: it for all layers that it serves, the first in rank for the others."""
+        names = sorted({one.choice.encoding for one in self.found})
+        return [self._of_one(name) for name in names]
+
+    def _of_one(self, encoding: str) -> Plan:
+        plan = dict(self.base.plan.choices)
+        for layer, group in self.groups.items():
+            plain = [choice for choice, _ in group if choice == Choice(encoding)]
+            plan[layer] = plain[0] if plain else plan[layer]
+        return plan
+
+    def _together(self, pick: Pick) -> float:
+        """Of cycles added input by input, since p95 and max of layers do not add up."""
+        costs = [g[i][1] for g, i in zip(self.groups.values(), pick.indices, strict=True)]
+        if self.objective in (Objective.MEAN, Objective.FLASH):
+            return pick.cost
+        cycles = [cost.cycles for cost in costs if isinstance(cost, Cost)]
+        runs = min(map(len, cycles))
+        total = np.sum([one[:runs] for one in cycles], axis=0)
+        return self.objective.of(Cost(0, {}, (), 0, tuple(total.tolist())))
+
+    @cached_property
+    def _common(self) -> Mapping[str, int]:
+        """Bytes of the parts that candidates of more than one layer use, by symbol."""
+        users: dict[str, set[str]] = {}
+        sizes: dict[str, int] = {}
+        for layer, group in self.groups.items():
+            for _, cost in group:
+                for symbol, size in cost.shared.items():
+                    users.setdefault(symbol, set()).add(layer)
+                    sizes[symbol] = max(sizes.get(symbol, 0), size)
+        return {symbol: sizes[symbol] for symbol, layers in users.items() if len(layers) > 1}
+
+    @cached_property
+    def _items(self) -> list[list[Item]]:
+        """Candidates for the knapsack; what no other layer shares is a layer's own."""
+        return [[self._item(cost) for _, cost in group] for group in self.groups.values()]
+
+    def _item(self, cost: Size) -> Item:
+        own = sum(size for symbol, size in cost.shared.items() if symbol not in self._common)
+        parts = frozenset(symbol for symbol in cost.shared if symbol in self._common)
+        return Item(cost.flash + own, self.objective.of(cost), parts)
+
+    def _plan(self, pick: Pick) -> Plan:
+        chosen = zip(self.groups.items(), pick.indices, strict=True)
+        return {layer: group[index][0] for (layer, group), index in chosen}
