@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from kernels import reference
 from kernels.choice import Choice
-from kernels.draft import Draft
 from kernels.emit import kernels_for
-from kernels.ir import Graph
+from kernels.ir import Graph, Range
 from kernels.ops.matrix_product import MatrixProduct
 from kernels.passes.encoding import encoding_problems
+from kernels.target import Target
 
 STEPS = 16  # variants of a profile-guided encoding, besides none and all of the columns hot
 RATE_DIGITS = 3  # how finely a choice says how often an input is not zero
@@ -28,15 +28,18 @@ def weighted_layers(graph: Graph) -> list[MatrixProduct]:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Finds choices for the layers of a draft. values: of every tensor, over many inputs."""
+    """Finds choices for a graph's layers. ranges: of every tensor, proven.
 
-    base: Draft
+    values: of every tensor, over many inputs.
+    """
+
+    target: Target
+    ranges: Mapping[str, Range]
     values: reference.Values
 
     def of(self, layer: MatrixProduct) -> list[Choice]:
         """Every choice that a kernel of the target's instruction set has."""
-        x = self.base.plan.ranges[layer.input.name]
-        problems = encoding_problems(layer, self.base.target, x)
+        problems = encoding_problems(layer, self.target, self.ranges[layer.input.name])
         names = [name for name, problem in problems.items() if problem is None]
         return [choice for name in names for choice in self._variants(layer, name)]
 
@@ -44,7 +47,7 @@ class Candidates:
         """The plain choice; then, where the kernel makes use of that, with what inputs are like."""
         yield Choice(name)
         inputs = layer.matrix.shape[1]
-        profile = kernels_for(self.base.target.isa, type(layer))[name].profile
+        profile = kernels_for(self.target.isa, type(layer))[name].profile
         if inputs != layer.input.count or not profile:
             return
         active = (self.values[layer.input.name].reshape(-1, inputs) != 0).mean(axis=0)

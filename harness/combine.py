@@ -12,11 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.candidates import weighted_layers
 from harness.costs import Cost, Refused, Size
 from harness.limits import Limits
 from kernels.choice import Choice
-from kernels.draft import Draft
 from kernels.knapsack import Item, Pick, cheapest, smallest
 
 Plan = dict[str, Choice]
@@ -50,9 +48,9 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Combination:
-    """Candidates for the layers of a draft, to be combined within limits."""
+    """Candidates for layers, to be combined within limits. rank: each one's first in rank."""
 
-    base: Draft
+    rank: Plan
     limits: Limits
     objective: Objective
     found: Sequence[Candidate]
@@ -60,21 +58,11 @@ class Combination:
     @cached_property
     def groups(self) -> dict[str, list[tuple[Choice, Size]]]:
         """Candidates that can be had, by layer."""
-        groups: dict[str, list[tuple[Choice, Size]]] = {
-            node.name: [] for node in weighted_layers(self.base.lowered)
-        }
+        groups: dict[str, list[tuple[Choice, Size]]] = {layer: [] for layer in self.rank}
         for one in self.found:
             if isinstance(one.cost, Size) and self.limits.excess(one.cost.needed) <= 0:
                 groups[one.layer].append((one.choice, one.cost))
         return groups
-
-    @property
-    def capacity(self) -> int:
-        """Bytes that are left to layers with weights, and to what they share."""
-        draft = self.base
-        layers = sum(draft.size_of(layer.name) for layer in weighted_layers(draft.lowered))
-        parts = sum(part.size for part in draft.parts if part.name in draft.shared)
-        return self.limits.bytes[0] - (draft.budgets[0].needed - layers - parts)
 
     def best(self, capacity: int, count: int) -> list[Plan]:
         """The `count` plans that promise most of all that take no more bytes than the capacity."""
@@ -92,7 +80,7 @@ class Combination:
         return [self._of_one(name) for name in names]
 
     def _of_one(self, encoding: str) -> Plan:
-        plan = dict(self.base.plan.choices)
+        plan = dict(self.rank)
         for layer, group in self.groups.items():
             plain = [choice for choice, _ in group if choice == Choice(encoding)]
             plan[layer] = plain[0] if plain else plan[layer]
@@ -106,7 +94,7 @@ class Combination:
         cycles = [cost.cycles for cost in costs if isinstance(cost, Cost)]
         runs = min(map(len, cycles))
         total = np.sum([one[:runs] for one in cycles], axis=0)
-        return self.objective.of(Cost(0, {}, (), 0, tuple(total.tolist())))
+        return self.objective.of(Cost(0, {}, (), 0, 0, tuple(total.tolist())))
 
     @cached_property
     def _common(self) -> Mapping[str, int]:

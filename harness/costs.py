@@ -25,6 +25,8 @@ from kernels.draft import Draft
 from kernels.errors import DoesNotFit, Unsupported
 from kernels.ir import Graph, Node, Range
 from kernels.ops.matrix_product import MatrixProduct
+from kernels.passes.dead_units import WritesUnits
+from kernels.passes.unit_order import hides_units, unit_order
 from kernels.target import Target
 
 ENOUGH_CYCLES = 20_000_000  # in all; after that, no more inputs are run
@@ -35,12 +37,14 @@ class Size:
     """Bytes, known before anything runs. flash: of the layer alone, or of the whole image.
 
     shared: of constants that other layers may use as well, by symbol. needed: of each memory of the
-    target, by the whole image.
+    target, by the whole image. rest: what is no layer's with weights, and not shared, of the first
+    memory.
     """
 
     flash: int
     shared: Mapping[str, int]
     needed: tuple[int, ...]
+    rest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +80,30 @@ class Refused:
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """A graph, and calibration inputs for it, integers (n, *input shape)."""
+    """A graph, and calibration inputs for it, integers (n, *input shape).
+
+    any_order: whether it is one layer whose units may lie in any order, where it was taken from.
+    """
 
     graph: Graph
     inputs: NDArray[Any]
+    any_order: bool = False
 
     @cached_property
     def key(self) -> str:
         """What all its costs depend on, the code that is measured included."""
-        return fingerprint(sources(), self.graph, self.inputs)
+        return fingerprint(sources(), self.graph, self.inputs, self.any_order)
+
+    def ordered(self, choices: Mapping[str, Choice]) -> Graph:
+        """The graph, with units in the order that suits the choice where any will do."""
+        if not self.any_order:
+            return self.graph
+        (layer,) = self.graph.nodes
+        assert isinstance(layer, WritesUnits)
+        order = unit_order(layer, choices[layer.name])
+        if order is None:
+            return self.graph
+        return replace(self.graph, nodes=(layer.with_units(order, layer.output),))
 
 
 def layer_workload(
@@ -94,7 +113,7 @@ def layer_workload(
     source = replace(layer.input, bounds=x)
     node = cast("Node", replace(layer, input=source))
     graph = Graph(lowered.name, source, (node,), (layer.output.name,))
-    return Workload(graph, values[layer.input.name])
+    return Workload(graph, values[layer.input.name], hides_units(lowered, layer.name))
 
 
 def layer_cost(work: Workload, choice: Choice, target: Target, cache: Cache) -> Cost | Refused:
@@ -142,7 +161,7 @@ def _measure(
 ) -> Any:
     """A cost, or a refusal, as JSON."""
     try:
-        draft = draft_graph(work.graph, target, choices)
+        draft = draft_graph(work.ordered(choices), target, choices)
         program = link_draft(draft)
     except DoesNotFit as misfit:
         excess = max(budget.excess for budget in misfit.budgets)
@@ -150,7 +169,7 @@ def _measure(
     except Unsupported as error:
         return {"problem": str(error), "excess": 0}
     runner = Runner(program, limit=DEFAULT_LIMIT)
-    want = reference.run(work.graph, work.inputs)
+    want = reference.run(draft.graph, work.inputs)
     cycles, peak = [], 0
     for sample, x in enumerate(work.inputs):
         run = runner.infer(x)
@@ -169,16 +188,20 @@ def _drafted(
 ) -> Any:
     """A size, or a refusal, as JSON."""
     try:
-        return _bytes(draft_graph(work.graph, target, choices), layer)
+        return _bytes(draft_graph(work.ordered(choices), target, choices), layer)
     except Unsupported as error:
         return {"problem": str(error), "excess": 0}
 
 
 def _bytes(draft: Draft, layer: str | None) -> dict[str, Any]:
+    needed = [budget.needed for budget in draft.budgets]
+    layers = sum(draft.size_of(name) for name in draft.plan.choices)
+    shared = sum(part.size for part in draft.parts if part.name in draft.shared)
     return {
         "flash": draft.size_of(layer) if layer else draft.flash,
         "shared": draft.shared,
-        "needed": [budget.needed for budget in draft.budgets],
+        "needed": needed,
+        "rest": needed[0] - layers - shared,
     }
 
 
@@ -189,7 +212,7 @@ def _read(value: Any) -> Cost | Refused:
     cycles = tuple(int(count) for count in value["cycles"])
     if not cycles or min(cycles) < 1:
         raise ValueError("no cycles")
-    return Cost(size.flash, size.shared, size.needed, int(value["sram"]), cycles)
+    return Cost(size.flash, size.shared, size.needed, size.rest, int(value["sram"]), cycles)
 
 
 def _read_size(value: Any) -> Size | Refused:
@@ -197,4 +220,4 @@ def _read_size(value: Any) -> Size | Refused:
         return Refused(str(value["problem"]), int(value["excess"]))
     shared = {str(symbol): int(size) for symbol, size in value["shared"].items()}
     needed = tuple(int(size) for size in value["needed"])
-    return Size(int(value["flash"]), shared, needed)
+    return Size(int(value["flash"]), shared, needed, int(value["rest"]))

@@ -11,7 +11,6 @@ from harness.limits import Limits, limits_of
 from harness.progress import Progress, silent
 from harness.search import NoPlanFits, Problem, smallest_plan
 from kernels.choice import Choices, as_choice
-from kernels.compile import draft_graph
 from kernels.errors import CompilerError
 from kernels.target import Target, targets
 from models import Model
@@ -58,10 +57,9 @@ def elsewhere(
 
 def _on(model: Model, target: Target, fixed: Choices | None, cache: Cache) -> Elsewhere | None:
     given = {name: as_choice(choice) for name, choice in (fixed or {}).items()}
-    base = draft_graph(model.graph, target, given)
-    problem = Problem(base, model.calibration, limits_of(target), given, cache)
+    problem = Problem(model.graph, target, model.calibration, limits_of(target), given, cache)
     try:
-        plan = dict(base.plan.choices) if problem.fits_by_rank else smallest_plan(problem)
+        plan = problem.rank if problem.fits_by_rank else smallest_plan(problem)
     except NoPlanFits:
         return None
     cost = program_cost(problem.work, plan, target, cache)

@@ -36,10 +36,11 @@ from harness.limits import Limits
 from harness.progress import Progress, silent
 from kernels import reference
 from kernels.choice import Choice, Choices, as_choice
-from kernels.compile import draft_graph
+from kernels.compile import decide, draft_graph, lower
 from kernels.draft import Draft
-from kernels.errors import DoesNotFit
-from kernels.ir import Graph
+from kernels.errors import DoesNotFit, Unsupported
+from kernels.ir import Graph, verify
+from kernels.plan import Plan as Decided
 from kernels.target import Target
 
 CALIBRATION = 24  # inputs that are run
@@ -81,37 +82,62 @@ class NoPlanFits(DoesNotFit):
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What is searched: a draft by rank, inputs, limits. given: choices that are fixed."""
+    """What is searched. given: choices that are fixed."""
 
-    base: Draft
+    graph: Graph
+    target: Target
     inputs: NDArray[Any]
     limits: Limits
     given: Mapping[str, Choice]
     cache: Cache = field(default_factory=Cache)
     progress: Progress = silent
 
+    @cached_property
+    def lowered(self) -> Graph:
+        """What choices are about."""
+        verify(self.graph)
+        return lower(self.graph)
+
+    @cached_property
+    def rank(self) -> Plan:
+        """Each layer's first choice in rank."""
+        return dict(self._decided.choices)
+
+    @cached_property
+    def by_rank(self) -> Size:
+        """What that plan takes; Unsupported where it cannot be had."""
+        size = program_size(self.work, self.rank, self.target, self.cache)
+        if isinstance(size, Refused):
+            raise Unsupported(size.problem)
+        return size
+
     @property
     def fits_by_rank(self) -> bool:
-        """Whether each layer's first encoding in rank does."""
-        return self.limits.excess([budget.needed for budget in self.base.budgets]) <= 0
+        """Whether that plan fits."""
+        return self.limits.excess(self.by_rank.needed) <= 0
 
     @cached_property
     def work(self) -> Workload:
         """The whole graph on the calibration inputs."""
-        return Workload(self.base.graph, spread(self.inputs, CALIBRATION))
+        return Workload(self.graph, spread(self.inputs, CALIBRATION))
 
     @cached_property
     def layers(self) -> list[tuple[str, Workload, list[Choice]]]:
         """Of each layer with weights: it alone on the calibration inputs, and its candidates."""
-        base = self.base
-        finder = Candidates(base, reference.run(base.lowered, spread(self.inputs, PROFILED)))
-        values = reference.run(base.lowered, self.work.inputs)
+        ranges = self._decided.ranges
+        profiled = reference.run(self.lowered, spread(self.inputs, PROFILED))
+        finder = Candidates(self.target, ranges, profiled)
+        values = reference.run(self.lowered, self.work.inputs)
         found = []
-        for layer in weighted_layers(base.lowered):
-            work = layer_workload(base.lowered, layer, base.plan.ranges[layer.input.name], values)
+        for layer in weighted_layers(self.lowered):
+            work = layer_workload(self.lowered, layer, ranges[layer.input.name], values)
             fixed = [self.given[layer.name]] if layer.name in self.given else None
             found.append((layer.name, work, fixed or finder.of(layer)))
         return found
+
+    @cached_property
+    def _decided(self) -> Decided:
+        return decide(self.lowered, self.target, self.given)
 
 
 def spread(inputs: NDArray[Any], count: int) -> NDArray[Any]:
@@ -137,8 +163,7 @@ def search(
     Raises NoPlanFits, with the smallest plan, where none fits, and CompilerError.
     """
     given = {name: as_choice(choice) for name, choice in (fixed or {}).items()}
-    base = draft_graph(graph, target, given)
-    problem = Problem(base, inputs, limits, given, cache or Cache(), progress)
+    problem = Problem(graph, target, inputs, limits, given, cache or Cache(), progress)
     if not problem.fits_by_rank:
         smallest_plan(problem)
     return _choose(problem, objective)
@@ -158,12 +183,12 @@ def smallest_plan(problem: Problem) -> Plan:
     found = []
     for number, (layer, work, choice) in enumerate(choices):
         problem.progress("sizes", number, len(choices))
-        size = layer_size(work, choice, problem.base.target, problem.cache)
+        size = layer_size(work, choice, problem.target, problem.cache)
         found.append(Candidate(layer, choice, size))
-    sizes = Combination(problem.base, problem.limits, Objective.FLASH, found)
+    sizes = Combination(problem.rank, problem.limits, Objective.FLASH, found)
     least = sizes.smallest()
     for plan in ([] if least is None else [least]) + sizes.uniform():
-        size = program_size(problem.work, plan, problem.base.target, problem.cache)
+        size = program_size(problem.work, plan, problem.target, problem.cache)
         if isinstance(size, Size) and problem.limits.excess(size.needed) <= 0:
             return plan
     raise _misfit(problem, found)
@@ -171,9 +196,9 @@ def smallest_plan(problem: Problem) -> Plan:
 
 def _misfit(problem: Problem, found: Sequence[Candidate]) -> NoPlanFits:
     """What the smallest plan would need if there were no limits."""
-    base, endless = problem.base, Limits((maxsize,) * len(problem.limits.bytes))
-    plan = Combination(base, endless, Objective.FLASH, found).smallest()
-    draft = draft_graph(base.graph, base.target, plan or base.plan.choices)
+    endless = Limits((maxsize,) * len(problem.limits.bytes))
+    plan = Combination(problem.rank, endless, Objective.FLASH, found).smallest()
+    draft = draft_graph(problem.graph, problem.target, plan or problem.rank)
     return NoPlanFits(draft, problem.limits, found)
 
 
@@ -187,7 +212,7 @@ def _measured(problem: Problem) -> Iterator[Candidate]:
             done += 1
             if choice.encoding in too_large:
                 continue  # hot columns only make it larger
-            cost = layer_cost(work, choice, problem.base.target, problem.cache)
+            cost = layer_cost(work, choice, problem.target, problem.cache)
             yield Candidate(layer, choice, cost)
             if isinstance(cost, Refused) and cost.excess > 0 and not choice.hot:
                 too_large.add(choice.encoding)
@@ -196,7 +221,7 @@ def _measured(problem: Problem) -> Iterator[Candidate]:
 def _choose(problem: Problem, objective: Objective) -> Search:
     """Measure, run the plans that may be best, and take the best."""
     found = tuple(_measured(problem))
-    combination = Combination(problem.base, problem.limits, objective, found)
+    combination = Combination(problem.rank, problem.limits, objective, found)
     whole = _Whole(problem)
     least = combination.smallest()
     plans = [*whole.best(combination), *([] if least is None else [least]), *combination.uniform()]
@@ -214,15 +239,22 @@ class _Whole:
     problem: Problem
 
     def best(self, combination: Combination) -> list[Plan]:
-        """The knapsack's best, of which one fits: padding may make a plan larger than its sum."""
-        capacity, plans = combination.capacity, []
-        for _ in range(_ROUNDS):
+        """The knapsack's best that fit, the last found first.
+
+        Sums of layers alone are some bytes off, so the knapsack is packed again, with less capacity
+        by what all plans lack, or with more by what the first leaves free.
+        """
+        capacity = self.problem.limits.bytes[0] - self.problem.by_rank.rest
+        fitting: list[Plan] = []
+        tried: set[int] = set()
+        while capacity not in tried and len(tried) < _ROUNDS:
+            tried.add(capacity)
             plans = combination.best(capacity, BEST)
-            excess = min((self._excess(plan) for plan in plans), default=0)
-            if excess <= 0:
-                break
-            capacity -= excess
-        return plans
+            excess = [self._excess(plan) for plan in plans]
+            fitting = [p for p, over in zip(plans, excess, strict=True) if over <= 0] + fitting
+            least = min(excess, default=0)
+            capacity -= least if least > 0 else min([*excess[:1], 0])
+        return _unique(fitting)[: 2 * BEST]
 
     def run(self, plans: Sequence[Plan]) -> list[tuple[Plan, Cost]]:
         """Those that are within the limits, and what they cost."""
@@ -235,13 +267,13 @@ class _Whole:
         return tried
 
     def _cost(self, plan: Plan) -> Cost | Refused:
-        return program_cost(self.problem.work, plan, self.problem.base.target, self.problem.cache)
+        problem = self.problem
+        return program_cost(problem.work, plan, problem.target, problem.cache)
 
     def _excess(self, plan: Plan) -> int:
-        cost = self._cost(plan)
-        if isinstance(cost, Refused):
-            return cost.excess
-        return self.problem.limits.excess(cost.needed)
+        problem = self.problem
+        size = program_size(problem.work, plan, problem.target, problem.cache)
+        return size.excess if isinstance(size, Refused) else problem.limits.excess(size.needed)
 
 
 def _unique(plans: Sequence[Plan]) -> list[Plan]:

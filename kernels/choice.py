@@ -10,6 +10,7 @@ from dataclasses import dataclass
 class Choice:
     """An encoding, and what a profile-guided one is told of the inputs.
 
+    Inputs are those of the graph that `kernels.compile.lower` gives, in its order.
     hot: inputs, ascending, whose columns an encoding that knows two forms keeps in the faster and
     larger one; encodings with one form ignore it. rates: how often each input is not zero, from 0
     to 1; empty where that is not known.

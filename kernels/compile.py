@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kernels.choice import Choices
 from kernels.draft import Draft
 from kernels.image import Program
@@ -15,6 +17,7 @@ from kernels.passes.forms import choose_forms
 from kernels.passes.layout import Piece, lay_out, startup_of
 from kernels.passes.link import link, source
 from kernels.passes.ranges import prove_ranges
+from kernels.passes.unit_order import order_units
 from kernels.plan import Plan
 from kernels.target import Target
 
@@ -35,10 +38,12 @@ def draft_graph(graph: Graph, target: Target, encodings: Choices | None = None) 
     verify(graph)
     lowered = lower(graph)
     plan = decide(lowered, target, encodings or {})
-    emission, pieces = write(lowered, target, plan)
-    buffers = lifetimes(lowered, emission)
+    ordered, told = order_units(lowered, plan)
+    emission, pieces = write(ordered, target, told)
+    buffers = lifetimes(ordered, emission)
     arena = plan_arena(buffers, target.arena_alignment)
-    return Draft(graph, lowered, target, plan, emission, pieces, buffers, arena)
+    told = replace(told, choices=plan.choices)
+    return Draft(graph, ordered, target, told, emission, pieces, buffers, arena)
 
 
 def link_draft(draft: Draft) -> Program:

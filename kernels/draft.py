@@ -19,7 +19,11 @@ from kernels.target import Target
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Draft:
-    """What the passes made of a graph. graph: the user's; lowered: what is emitted."""
+    """What the passes made of a graph. graph: the user's; lowered: what is emitted.
+
+    plan: its ranges are those of `lowered`, its choices those that were made, whatever the order
+    of units that came of them.
+    """
 
     graph: Graph
     lowered: Graph

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kernels.dtypes import DType
 from kernels.encodings import outside, reads_bytes
+from kernels.grouping import Grouping
 
 NAME = "nibble-lists"
 RANK = 5
@@ -72,6 +73,16 @@ def decode(columns: list[Column], outputs: int) -> NDArray[np.int8]:
                 if slot % GROUP < OUTPUTS:
                     weights[slot // GROUP * OUTPUTS + slot % GROUP, number] += sign
     return weights
+
+
+def grouping(weights: NDArray[np.int8]) -> Grouping:
+    """Of a group of slots, each list of nibbles that has none of them needs a dummy."""
+    return Grouping(OUTPUTS, (np.sign(weights) % 3).astype(np.uint8), 3, _dummies)
+
+
+def _dummies(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    dummies: NDArray[np.int64] = (counts[1:] == 0).sum(axis=0)
+    return dummies
 
 
 def _listed(column: NDArray[np.int16]) -> list[int]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kernels.dtypes import DType
 from kernels.encodings import outside, reads_bytes
+from kernels.grouping import Grouping
 
 NAME = "trits"
 RANK = 3
@@ -28,6 +29,7 @@ PATTERNS: tuple[Pattern, ...] = tuple(
     sorted((p for p in product((0, 1, -1), repeat=BLOCK) if 0 in p), key=np.count_nonzero)
 )
 PAIRS = 34  # a kernel may need the 11 codes that are left
+PAIR_COST, ZERO_COST = 45, -2  # cycles more than of other patterns
 
 _CODES = {pattern: code for code, pattern in enumerate(PATTERNS)}
 
@@ -79,6 +81,16 @@ def decode(block: Block) -> NDArray[np.int8]:
     known = np.concatenate([plain, plain[block.pairs[:, 0]] + plain[block.pairs[:, 1]]])
     weights: NDArray[np.int8] = known[block.codes].T
     return weights
+
+
+def grouping(weights: NDArray[np.int8]) -> Grouping:
+    """A pattern that is a sum of two costs much more than others, one of zeros a little less."""
+    return Grouping(BLOCK, np.minimum(np.abs(weights), 2).astype(np.uint8), 3, _pattern_costs)
+
+
+def _pattern_costs(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    pair = (counts[0] == 0) | (counts[2] > 0)
+    return np.where(pair, PAIR_COST, np.where(counts[0] == BLOCK, ZERO_COST, 0))
 
 
 def _patterns(weights: NDArray[np.int8]) -> list[Pattern]:

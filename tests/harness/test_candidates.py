@@ -15,6 +15,7 @@ from kernels.emit import kernels_for
 from kernels.ir import Graph, Tensor
 from kernels.ops.linear import Linear
 from kernels.passes.encoding import encoding_problems
+from kernels.passes.ranges import prove_ranges
 from kernels.quant import Requantization, Rounding
 from kernels.target import find_target
 
@@ -60,8 +61,8 @@ def test_a_profile_changes_what_is_written_where_a_kernel_says_so(target: str) -
 
 def found(target: str, xs: NDArray[np.int64]) -> dict[str, list[Choice]]:
     graph = alike((-1, 0, 1))
-    base = draft_graph(graph, find_target(target))
-    choices = Candidates(base, reference.run(graph, xs)).of(*weighted_layers(graph))
+    finder = Candidates(find_target(target), prove_ranges(graph), reference.run(graph, xs))
+    choices = finder.of(*weighted_layers(graph))
     names = {choice.encoding for choice in choices}
     return {name: [one for one in choices if one.encoding == name] for name in names}
 
