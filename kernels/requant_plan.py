@@ -52,6 +52,15 @@ class RequantPlan:
         return limits == (True, 0, 1, 0, 1)
 
     @property
+    def is_identity(self) -> bool:
+        """Whether the output is the accumulator, once the bias is added, byte for byte."""
+        how = self.how
+        steps = how.shift, how.round_bias, how.zero_point, self.input_shift
+        clamped = self.clamp_low is not None or self.clamp_high is not None
+        whole = self.acc_bytes == self.output_bytes
+        return how.is_shift and not any(steps) and not clamped and whole
+
+    @property
     def product_bytes(self) -> int:
         """Bytes of the product with its round bias, at least one more than the shift drops."""
         return max(signed_bytes(self.product.low, self.product.high), self.how.shift // 8 + 1)

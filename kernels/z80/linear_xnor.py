@@ -1,14 +1,23 @@
-"""Linear with xnor weights on Z80: two bytes of inputs stay in registers, all outputs pass by.
+"""Linear with xnor weights on Z80: four outputs at a time, two counts of one byte in IX and in IY.
 
-sum(w b) = positive weights - popcount(w ^ b), and the popcount of a byte comes from a table. Counts
-are bytes in a page that ends with the last output; no more inputs than a byte counts are taken
-before they go to the layer's sums.
+sum(w b) = positive weights - popcount(w ^ b), where a table tells how many bits of a byte are 0,
+not 1: a count only grows. For a byte of inputs A passes through its differences to the weights of
+four outputs: those of the first are stored as they are, those of the others as the difference to
+the output before. Two counts make a word, and one addition adds to both:
 
-T-states per 16 products: 78, or 102 where interrupts are served, 7 less the first time, when there
-is nothing to add to; and 10 per 8 outputs.
+    pop bc / ld a,(de) / inc e          21    weights of two outputs; the inputs
+    xor c / ld l,a / xor b / ld c,(hl) / ld l,a / ld b,(hl)      30
+    add ix,bc                           15    both counts; no more than 31 bytes go in
+    pop bc / xor c / ... / add iy,bc    55    the other two outputs
 
-Registers: D, E inputs; HL table; BC weights; HL' counts; SP weights, or DE' where interrupts are
-served.
+The last byte of inputs is counted in BC and DE, and each count, which may have 9 bits by now, is
+added to what is known of its output so far.
+
+T-states per four outputs: 121 for each byte of inputs but the last, 169 where interrupts are
+served; and 10 per 8 of these.
+
+Registers: A differences; DE inputs; HL table; BC weights, then counts; IX, IY counts; DE' where
+sums go; BC' a bias; SP weights, or HL' where interrupts are served.
 """
 
 from __future__ import annotations
@@ -20,18 +29,20 @@ from numpy.typing import NDArray
 
 from kernels.asm import Assembly
 from kernels.blocks import blocks
-from kernels.emit import Job, emitter, tensor_symbol
+from kernels.emit import Job, emitter, little_endian, tensor_symbol
 from kernels.encodings import xnor
 from kernels.ops.linear import Linear
-from kernels.requant_plan import RequantPlan, plan_requantization
-from kernels.z80.accumulators import finish
+from kernels.requant_plan import plan_requantization
+from kernels.z80.row_sums import RowSums
 from kernels.z80.stack_pointer import borrowed, may_borrow
 
 _PAGE = 256
-_WORD = 16  # inputs that stay in registers
-_MOST_WORDS = 255 // _WORD  # that a byte counts
+_ROWS = 4
+_MOST_BYTES = 32  # of inputs: 31 are counted in a byte, and one more in 9 bits
 _UNROLL = 8
-_BITS = np.array([bin(byte).count("1") for byte in range(256)])
+_TABLE = "zero_bits"
+_COUNTS = ("ixl", "ixh", "iyl", "iyh")
+_LAST_COUNTS = ("c", "b", "e", "d")
 
 
 @emitter("z80", Linear, xnor.NAME, reads_packed=True, writes_packed=True)
@@ -39,143 +50,192 @@ def emit(job: Job) -> None:
     """Write the layer. Uses every register but I and R; borrows SP. Stack: two bytes, or four."""
     layer = job.node
     assert isinstance(layer, Linear)
-    _Xnor(job, layer, plan_requantization(layer, job.ranges[layer.input.name])).write()
+    job.share(_TABLE, _write_table, _PAGE)
+    plan = plan_requantization(layer, job.ranges[layer.input.name])
+    sums, page = RowSums(job, layer, plan, _ROWS), job.scratch("page", _PAGE, _PAGE)
+    bias, first = _bias(layer), 0
+    for number, size in enumerate(blocks(layer.input.size, _MOST_BYTES)):
+        _Block(job, layer, sums, bias, page, number, range(first, first + size)).write()
+        first += size
+    sums.finish(bias)
 
 
 def _write_table(out: Assembly) -> None:
-    out.data(".byte", _BITS)
+    out.data(".byte", [8 - byte.bit_count() for byte in range(256)])
 
 
-@dataclass(frozen=True)
-class _Xnor:
-    job: Job
-    layer: Linear
-    plan: RequantPlan
-
-    def write(self) -> None:
-        job, units = self.job, len(self.layer.bias)
-        job.share("popcounts", _write_table, _PAGE)
-        sums = job.scratch("sums", units * self.plan.acc_bytes)
-        page = job.scratch("counts", _PAGE, _PAGE)
-        words = -(-self.layer.input.count // _WORD)
-        unit = 0
-        for size in blocks(units, _PAGE):
-            word = 0
-            for count in blocks(words, _MOST_WORDS):
-                for number in range(word, word + count):
-                    block = _Block(job, self.layer, unit, size, number, f"{page}+{_PAGE - size}")
-                    block.count_differences(first=number == word)
-                self._subtract(unit, size, page, sums, first=word == 0)
-                word += count
-            unit += size
-        finish(job, self.layer, self.plan, sums, self._bias())
-
-    def _bias(self) -> NDArray[np.int64]:
-        positive = (self.layer.weights > 0).sum(axis=1).astype(np.int64)
-        bias: NDArray[np.int64] = self.layer.folded_bias + (positive << self.layer.input_shift)
-        return bias
-
-    def _subtract(self, unit: int, size: int, page: str, sums: str, *, first: bool) -> None:
-        """Counts from the sums, which are 0 at first."""
-        loop, more = self._fresh("subtract"), self.plan.acc_bytes
-        self.job.at_most(loop, size)
-        self.job.code.emit(f"""
-            ld hl,{page}+{_PAGE - size}
-            ld de,{sums}+{unit * more}
-        {loop}:
-        """)
-        if first:
-            self.job.code.emit("ld a,(hl)\nneg\nld (de),a\ninc de\nsbc a,a")
-            self.job.code.emit("ld (de),a\ninc de\n" * (more - 1))
-        else:
-            self.job.code.emit("ld a,(de)\nsub (hl)\nld (de),a\ninc de")
-            self.job.code.emit("ld a,(de)\nsbc a,0\nld (de),a\ninc de\n" * (more - 1))
-        self.job.code.emit(f"inc l\njp nz,{loop}")
-
-    def _fresh(self, name: str) -> str:
-        """A label that no block of outputs or inputs has had."""
-        number = 0
-        while self.job.label(f"{name}{number}") in self.job.code.labels:
-            number += 1
-        return self.job.label(f"{name}{number}")
+def _bias(layer: Linear) -> NDArray[np.int64]:
+    """What is added to counts of equal bits, of which those that fill up the last byte are some."""
+    positive = (layer.weights > 0).sum(axis=1).astype(np.int64) - 8 * layer.input.size
+    bias: NDArray[np.int64] = layer.folded_bias + (positive << layer.input_shift)
+    return bias
 
 
 @dataclass(frozen=True)
 class _Block:
-    """A word of inputs and some outputs. counts: where the first one's count lies."""
+    """Writes one block of inputs. bytes: its bytes of inputs. page: where they are copied to."""
 
     job: Job
     layer: Linear
-    unit: int
-    units: int
-    word: int
-    counts: str
+    sums: RowSums
+    bias: NDArray[np.int64]
+    page: str
+    number: int
+    bytes: range
 
     def label(self, name: str) -> str:
         """A symbol of this block's own."""
-        return self.job.label(f"u{self.unit}_w{self.word}_{name}")
+        return self.job.label(f"b{self.number}_{name}")
 
-    def count_differences(self, *, first: bool) -> None:
-        """Add the popcounts of two bytes to all counts; first: set them."""
+    @property
+    def streams(self) -> bool:
+        """Whether SP walks the weights."""
+        return may_borrow(self.job.target)
+
+    @property
+    def first(self) -> str:
+        """Address of the first input; behind the page's end the last one follows at its begin."""
+        return f"{self.page}+{(_PAGE + 1 - len(self.bytes)) % _PAGE}"
+
+    @property
+    def adds_bias(self) -> bool:
+        """Whether a row's last weights are followed by its bias."""
+        return self.sums.direct and self.number == 0
+
+    def write(self) -> None:
+        """Add the counts of all outputs to their sums, or set these."""
         self._write_weights()
-        self._load_inputs()
-        out, streams = self.job.code, may_borrow(self.job.target)
-        weights = self.label("weights")
-        out.emit(f"ld h,popcounts>>8\nexx\nld hl,{self.counts}")
-        out.emit("exx" if streams else f"ld de,{weights}\nexx")
-        if streams:
-            with borrowed(self.job, f"sp{self.unit}_{self.word}"):
-                out.emit(f"ld sp,{weights}")
-                self._pass_outputs(_STREAMED, first=first)
+        self._copy_inputs()
+        out, weights = self.job.code, self.label("weights")
+        if self.streams:
+            with borrowed(self.job, f"sp{self.number}"):
+                out.emit(f"ld sp,{weights}\nexx\nld de,{self.sums.symbol}\nexx")
+                self._walk_rows()
         else:
-            self._pass_outputs(_BESIDE_A_STACK, first=first)
+            out.emit(f"exx\nld hl,{weights}\nld de,{self.sums.symbol}\nexx")
+            self._walk_rows()
 
     def _write_weights(self) -> None:
-        """Two bytes an output; a last byte that inputs do not fill is 0."""
-        columns = slice(self.word * _WORD, (self.word + 1) * _WORD)
-        weights = self.layer.weights[self.unit : self.unit + self.units, columns]
-        data = np.zeros((self.units, 2), np.uint8)
-        rows = xnor.encode(weights).reshape(self.units, -1)
-        data[:, : rows.shape[1]] = rows
-        self.job.consts.emit(f"{self.label('weights')}:")
-        self.job.consts.data(".byte", data.ravel())
+        """Four rows, a byte of each side by side, then their biases, in the order they are used."""
+        rows = np.zeros((self.sums.groups * _ROWS, self.layer.input.size), np.uint8)
+        units = len(self.layer.weights)
+        rows[:units] = xnor.encode(self.layer.weights).reshape(units, -1)
+        out = self.job.consts
+        out.emit(f"{self.label('weights')}:")
+        for unit in range(0, len(rows), _ROWS):
+            columns = rows[unit : unit + _ROWS, self.bytes.start : self.bytes.stop].T
+            differences = columns.copy()
+            differences[:, 1:] ^= columns[:, :-1]
+            out.data(".byte", differences.ravel())
+            if self.adds_bias:
+                for bias in self.bias[unit : unit + _ROWS].tolist():
+                    out.data(".byte", little_endian(bias, 2))
 
-    def _load_inputs(self) -> None:
-        at = f"{tensor_symbol(self.layer.input)}+{2 * self.word}"
-        if 2 * self.word + 1 < self.layer.input.size:
-            self.job.code.emit(f"ld de,({at})")
-        else:
-            self.job.code.emit(f"ld a,({at})\nld e,a\nld d,0")
-
-    def _pass_outputs(self, weights: tuple[str, str], *, first: bool) -> None:
-        out, loop = self.job.code, self.label("loop")
-        skipped = -self.units % _UNROLL
-        self.job.at_most(loop, self.units // _UNROLL)
-        if skipped:
-            out.emit(f"jp {loop}_entry")
-        out.emit(f"{loop}:")
-        for number in range(_UNROLL):
-            if number == skipped != 0:
-                out.emit(f"{loop}_entry:")
-            out.emit(f"""
-                {weights[0]}
-                xor e
-                ld l,a
-                ld c,(hl)
-                {weights[1]}
-                xor d
-                ld l,a
-                ld a,(hl)
-                add a,c                     ; differences of 16 inputs
-                exx
-                {"" if first else "add a,(hl)"}
-                ld (hl),a
-                inc l
-                exx
+    def _copy_inputs(self) -> None:
+        """All bytes but the last to the end of the page, the last to its begin."""
+        source = f"{tensor_symbol(self.layer.input)}+{self.bytes.start}"
+        count, tag = len(self.bytes) - 1, self.label("copy")
+        if count:
+            self.job.at_most(tag, count)
+            self.job.code.emit(f"""
+                ld hl,{source}
+                ld de,{self.first}
+                ld bc,{count}
+                ldir ; #{tag}
             """)
-        out.emit(f"jp nz,{loop}")
+        self.job.code.emit(f"ld a,({source}+{count})\nld ({self.page}),a")
 
+    def _walk_rows(self) -> None:
+        out, rows = self.job.code, self.label("rows")
+        self.job.at_most(rows, self.sums.groups)
+        out.emit(f"""
+            ld h,{_TABLE}>>8
+        {rows}:
+            ld de,{self.first}
+            ld ix,0
+            ld iy,0
+        """)
+        self._count()
+        self._count_last()
+        for number, counts in enumerate(zip(_COUNTS, _LAST_COUNTS, strict=True)):
+            out.emit("exx" if number else "")
+            self._store_sum(*counts)
+        out.emit(f"""
+            ld a,e
+            cp {self.sums.end}&0xff
+            ld a,d
+            exx
+            jp nz,{rows}
+            cp {self.sums.end}>>8
+            jp nz,{rows}
+        """)
 
-# A weight each into A.
-_STREAMED = ("pop bc\nld a,c", "ld a,b")
-_BESIDE_A_STACK = ("exx\nld a,(de)\ninc de\nexx", "exx\nld a,(de)\ninc de\nexx")
+    def _count(self) -> None:
+        """All bytes of inputs but the last."""
+        count, loop = len(self.bytes) - 1, self.label("loop")
+        steps = min(count, _UNROLL)
+        skipped = -count % steps if steps else 0
+        if skipped:
+            self.job.code.emit(f"jp {loop}_entry")
+        if count > steps:
+            self.job.at_most(loop, count // steps * self.sums.groups)
+            self.job.code.emit(f"{loop}:")
+        for number in range(steps):
+            if number == skipped != 0:
+                self.job.code.emit(f"{loop}_entry:")
+            last = number == steps - 1
+            self.job.code.emit(f"ld a,(de)\n{'' if last else 'inc e'}")
+            for index in ("ix", "iy"):
+                self.job.code.emit(self._two_outputs("b", "c") + f"add {index},bc")
+            self.job.code.emit("inc e" if last else "")
+        if count > steps:
+            self.job.code.emit(f"jp nz,{loop}")
+
+    def _count_last(self) -> None:
+        """The last byte, whose counts stay in BC and DE."""
+        self.job.code.emit("ld a,(de)\n" + self._two_outputs("b", "c"))
+        self.job.code.emit(self._two_outputs("d", "e"))
+
+    def _two_outputs(self, high: str, low: str) -> str:
+        """Counts of two outputs' equal bits into a pair of registers; A passes through."""
+        if self.streams:
+            return f"""
+                pop {high}{low}
+                xor {low}
+                ld l,a
+                xor {high}
+                ld {low},(hl)
+                ld l,a
+                ld {high},(hl)
+            """
+        return "".join(
+            f"""
+                exx
+                xor (hl)
+                inc hl
+                exx
+                ld l,a
+                ld {half},(hl)
+            """
+            for half in (low, high)
+        )
+
+    def _store_sum(self, count: str, last: str) -> None:
+        """A count, which may have 9 bits, onto its bias, what earlier blocks left, or nothing.
+
+        Left with the register set of the sums' pointer.
+        """
+        out, size = self.job.code, self.sums.size
+        out.emit(f"ld a,{count}\nadd a,{last}\nexx")
+        if self.adds_bias:
+            load = "pop bc" if self.streams else "ld c,(hl)\ninc hl\nld b,(hl)\ninc hl"
+            out.emit(f"{load}\njr nc,$+3\ninc b\nadd a,c\nld (de),a\ninc de")
+            out.emit("ld a,b\nadc a,0\nld (de),a\ninc de")
+        elif self.number == 0:
+            out.emit("ld (de),a\ninc de\nld a,0\nadc a,a\nld (de),a\ninc de")
+            out.emit("xor a\n" + "ld (de),a\ninc de\n" * (size - 2) if size > 2 else "")
+        else:
+            out.emit("ld b,0\nrl b\nex de,hl\nadd a,(hl)\nld (hl),a\ninc hl")
+            out.emit("ld a,(hl)\nadc a,b\nld (hl),a\ninc hl")
+            out.emit("ld a,(hl)\nadc a,0\nld (hl),a\ninc hl\n" * (size - 2))
+            out.emit("ex de,hl")

@@ -110,13 +110,23 @@ def test_xnor_counts_at_their_ends(target: str, inputs: int) -> None:
 
 @pytest.mark.parametrize("target", [t for t in XNOR if t != "attiny85"])
 @pytest.mark.parametrize("wrap", [None, 16])
-def test_xnor_writes_numbers(target: str, wrap: int | None) -> None:
+@pytest.mark.parametrize("of_signs", [True, False])
+@pytest.mark.parametrize(("inputs", "outputs"), [(40, 258), (256, 12), (264, 12), (512, 12)])
+def test_xnor_writes_numbers(
+    target: str, wrap: int | None, inputs: int, outputs: int, *, of_signs: bool
+) -> None:
+    """With all places equal, or none, too; sums of bits are the outputs themselves."""
     rng = np.random.default_rng(3)
-    weights = rng.choice([-1, 1], (258, 40))
-    edge = (1 << 15) - 20 if wrap else 90
-    layer = linear("fc", signs("x", 40), weights, rng.choice([-edge, edge], 258), wrap=wrap)
-    graph = graph_of(over_signs(layer), source=layer.input)
-    assert differences(compile_with(graph, target, xnor.NAME), batch(graph, 1)) == []
+    weights = rng.choice([-1, 1], (outputs, inputs))
+    weights[1:4] = weights[0]
+    edge = (1 << 15) - inputs // 2 if wrap else 90
+    bias = rng.choice([-edge, edge], outputs)
+    source = signs("x", inputs) if of_signs else Tensor("x", (inputs,), BIT)
+    layer = linear("fc", source, weights, bias, wrap=wrap)
+    graph = graph_of(over_signs(layer) if of_signs else layer, source=source)
+    equal = (weights[0] > 0).astype(np.int64)
+    rows = np.vstack([batch(graph, 1), equal, 1 - equal])
+    assert differences(compile_with(graph, target, xnor.NAME), rows) == []
 
 
 @pytest.mark.parametrize("target", XNOR)

@@ -59,15 +59,18 @@ def test_value_lists_values(wrap: int, value: int) -> None:
     assert layer(7) - layer(6) == value
 
 
-@pytest.mark.parametrize(("target", "word"), [("cpm", 78), ("cpm-ei", 102)])
-def test_xnor(target: str, word: int) -> None:
-    """Eight more outputs, with one word of inputs and with two."""
+@pytest.mark.parametrize(("target", "byte"), [("cpm", 121), ("cpm-ei", 169)])
+def test_xnor(target: str, byte: int) -> None:
+    """Four more outputs, with so many bytes of inputs."""
 
-    def layer(outputs: int, inputs: int) -> int:
-        return cycles(target, "xnor", np.ones((outputs, inputs)), [0] * inputs)
+    def rows(count: int) -> int:
+        eight, four = (
+            cycles(target, "xnor", np.ones((n, 8 * count)), [0] * 8 * count) for n in (8, 4)
+        )
+        return eight - four
 
-    one, two, three = (layer(24, n) - layer(16, n) for n in (16, 32, 48))
-    assert two - one == three - two == 8 * word + 10
+    assert rows(3) - rows(2) == rows(9) - rows(8) == byte
+    assert rows(25) - rows(17) == 8 * byte + 10
 
 
 @pytest.mark.parametrize(("target", "group"), [("cpm", 42), ("cpm-ei", 58)])
