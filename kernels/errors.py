@@ -20,12 +20,16 @@ class GraphError(CompilerError):
 
 
 class AccumulatorOverflow(CompilerError):
-    """An accumulator's bounds do not fit the widest accumulator that a kernel has."""
+    """An accumulator's bounds do not fit the widest accumulator that a kernel has.
 
-    def __init__(self, node: str, unit: int, low: int, high: int, bits: int) -> None:
+    mend: what would help, as a sentence goes on.
+    """
+
+    def __init__(self, node: str, unit: int, bounds: tuple[int, int], bits: int, mend: str) -> None:
+        low, high = bounds
         super().__init__(
             f"{node}: unit {unit} can reach [{low}, {high}], which a {bits}-bit accumulator does "
-            "not hold; bound the input more tightly, scale the weights down, or mark the layer wrap"
+            f"not hold; {mend}"
         )
         self.node, self.unit, self.low, self.high, self.bits = node, unit, low, high, bits
 

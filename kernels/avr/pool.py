@@ -120,14 +120,15 @@ def _pixels_looped(
     walk: Walk, label: str, registers: tuple[str, str], visit: Callable[[str], str]
 ) -> str:
     size, (rows, columns) = walk.source.dtype.size, walk.window.size
+    rows_left, columns_left = walk.counters()
     channels = walk.positions * walk.image[2]
     walk.job.at_most(f"{label}_row", channels * rows)
     walk.job.at_most(f"{label}_column", channels * rows * columns)
     load = "\n".join(f"ld    {registers[byte]}, Z+" for byte in range(size))
     return f"""
-            ldi   r22, {rows}
+            ldi   r22, {rows_left}
     {label}_row:
-            ldi   r23, {columns & 0xFF}
+            ldi   r23, {columns_left}
     {label}_column:
             {visit(load)}
             {step("Z", walk.pixel - size)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +27,8 @@ class Accumulating:
     requantization: Requantization
     input_shift: int = 0
     wrap: int | None = None
+    mend: ClassVar[str]
+    """What helps where no accumulator holds the bounds."""
 
     def accumulator_bounds(self, *inputs: Range) -> Pair:
         """Per channel, the lowest and highest accumulator, int64 (channels,) each.
@@ -81,9 +85,8 @@ class Accumulating:
         bad = np.flatnonzero((low < -half) | (high >= half))
         if bad.size:
             unit = int(bad[0])
-            raise AccumulatorOverflow(
-                self.name, unit, int(low[unit]), int(high[unit]), WIDEST_ACCUMULATOR
-            )
+            bounds = int(low[unit]), int(high[unit])
+            raise AccumulatorOverflow(self.name, unit, bounds, WIDEST_ACCUMULATOR, self.mend)
 
     def _requantization_problems(self, channels: int) -> list[str]:
         how = self.requantization

@@ -30,6 +30,7 @@ class Add(Accumulating):
     requantization: Requantization
 
     sharing = Sharing.IN_PLACE
+    mend = "bound the inputs more tightly, or take smaller multipliers and a smaller shift"
     macs = 0
     nnz = 0
 

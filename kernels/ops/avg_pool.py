@@ -26,6 +26,8 @@ class AvgPool(Pooling, Accumulating):
 
     requantization: Requantization = field(kw_only=True)
 
+    mend = "bound the input more tightly, or take a smaller window"
+
     def problems(self, inputs: Sequence[Tensor]) -> list[str]:
         """Shape rule and parameter ranges."""
         return self._pooling_problems(inputs) + self._requantization_problems(1)

@@ -25,6 +25,8 @@ class GlobalAvgPool(Unary, Accumulating):
 
     requantization: Requantization = field(kw_only=True)
 
+    mend = "bound the input more tightly, or take the mean of a smaller image"
+
     @property
     def image(self) -> Image:
         """Height, width and channels of the input."""

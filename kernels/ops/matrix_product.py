@@ -35,6 +35,7 @@ class MatrixProduct(Accumulating):
     wrap: int | None = None
 
     sharing = Sharing.NONE
+    mend = "bound the input more tightly, scale the weights down, or mark the layer wrap"
 
     @property
     def matrix(self) -> NDArray[np.int8]:

@@ -41,7 +41,7 @@ from kernels.z80.requantize import constants_size, output_constants
 from kernels.z80.requantize import requantize as requantize_from_memory
 from kernels.z80.requantize_inline import problem, requantize
 from kernels.z80.triangles import HALF, triangular
-from kernels.z80.walk import Walk
+from kernels.z80.walk import MOST, Walk
 
 _PAGE = 256
 _STORE_THIRD = """
@@ -60,9 +60,9 @@ def emit(job: Job) -> None:
     """Write the walk. Uses every register.
 
     Stack: two bytes; where requantization is not in the code four, six with sums of 24 bits.
-    Refuses inputs of 16 bits, sums of 32, and groups. T-states of a position: those of `Walk`; 57
-    and 39 a column of the window; for each pair of outputs 118, the products, and requantizing, 25
-    a byte stored.
+    Refuses inputs of 16 bits, sums of 32, groups, and rows of more than 256 pixels. T-states of a
+    position: those of `Walk`; 57 and 39 a column of the window; for each pair of outputs 118, the
+    products, and requantizing, 25 a byte stored.
     """
     layer = job.node
     assert isinstance(layer, Convolution)
@@ -72,9 +72,12 @@ def emit(job: Job) -> None:
         found = "sums of 32 bits, 24 at most"
     if layer.input.dtype.size > 1:
         found = "inputs of 16 bits, 8 at most"
+    code = _Code(job, layer, plan)
+    if code.columns > MOST:
+        found = f"windows over {code.columns} columns of pixels, {MOST} at most"
     if found:
         raise Unsupported(f"{layer.name}: weights as code on z80: {found}; use dense8")
-    _Code(job, layer, plan).write()
+    code.write()
 
 
 def _write_table(out: Assembly) -> None:

@@ -128,13 +128,14 @@ def _pixels(walk: Walk, visit: Callable[[], str]) -> str:
 
 def _pixels_looped(walk: Walk, visit: str, across: int) -> str:
     rows, columns = walk.window.size
+    rows_left, columns_left = walk.counters()
     label, channels = walk.job.label("pixel"), walk.positions * walk.image[2]
     walk.job.at_most(f"{label}_row", channels * rows)
     walk.job.at_most(label, channels * rows * columns)
     return f"""
-            ld ixh,{rows & 0xFF}
+            ld ixh,{rows_left}
     {label}_row:
-            ld ixl,{columns & 0xFF}
+            ld ixl,{columns_left}
     {label}:
             {visit}
             ld de,{across}

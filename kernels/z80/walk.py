@@ -11,7 +11,7 @@ one; with padding, for each of the band's rows 17 for each byte of an input's ro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,12 +43,23 @@ class Walk:
     def __post_init__(self) -> None:
         columns = self.window.positions(self.image)[1]
         counts = {"columns": columns, "channels": self.image[2]}
-        counts |= {"rows of a window": self.window.size[0]}
+        self._limit(counts | {"rows of a window": self.window.size[0]})
+
+    def _limit(self, counts: Mapping[str, int]) -> None:
         for what, count in counts.items():
             if count > MOST:
                 raise Unsupported(
                     f"{self.job.node.name}: {count} {what}; z80 kernels take at most {MOST}"
                 )
+
+    def counters(self) -> tuple[int, int]:
+        """What counters of a byte begin with for the rows and columns of a window; 256 is 0.
+
+        Unsupported where a window has more.
+        """
+        rows, columns = self.window.size
+        self._limit({"rows of a window": rows, "columns of a window": columns})
+        return rows & 0xFF, columns & 0xFF
 
     @property
     def rows(self) -> int:

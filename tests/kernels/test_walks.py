@@ -7,9 +7,9 @@ import pytest
 from builders import DENSE8, differences, graph_of, requantization
 
 from kernels.compile import compile_graph
-from kernels.dtypes import INT8, INT16, DType
+from kernels.dtypes import INT8, INT16, UINT8, DType
 from kernels.errors import Unsupported
-from kernels.ir import Node, Tensor
+from kernels.ir import Node, Range, Tensor
 from kernels.ops.avg_pool import AvgPool
 from kernels.ops.conv2d import Conv2d
 from kernels.ops.global_avg_pool import GlobalAvgPool
@@ -58,6 +58,51 @@ def test_counters_of_one_byte(target: str, isa: str) -> None:
     deep = MaxPool("p", x, Tensor("y", (1, 1, 257), INT8), (1, 1), (1, 1))
     with pytest.raises(Unsupported, match=f"p: 257 channels; {isa} kernels take at most 256"):
         compile_graph(graph_of(deep, source=x), find_target(target))
+
+
+@pytest.mark.parametrize(("target", "isa"), [("mega", "avr"), ("cpm", "z80")])
+@pytest.mark.parametrize("across", [True, False])
+def test_windows_that_counters_of_a_byte_just_hold(target: str, isa: str, across: bool) -> None:
+    """256 pixels are the most, in rows or in columns; one more is refused, not counted wrongly."""
+    how, what = requantization(1, 8), "columns" if across else "rows"
+    for pixels in (256, 257):
+        size = (1, pixels) if across else (pixels, 1)
+        x = Tensor("x", (*size, 1), UINT8)
+        y = Tensor("y", (1, 1, 1), UINT8)
+        nodes: tuple[Node, ...] = (
+            MaxPool("p", x, y, size),
+            AvgPool("p", x, y, size, requantization=replace(how, low=0, high=255)),
+            GlobalAvgPool(
+                "p",
+                x,
+                replace(y, shape=(1,)),
+                requantization=replace(how, low=0, high=255),
+            ),
+        )
+        for node in nodes:
+            if pixels == 256:
+                check(node, x, target)
+                continue
+            message = f"p: 257 {what} of a window; {isa} kernels take at most 256"
+            with pytest.raises(Unsupported, match=message):
+                compile_graph(graph_of(node, source=x), find_target(target))
+
+
+@pytest.mark.parametrize("target", ["mega", "cpm"])
+@pytest.mark.parametrize("width", [256, 257])
+def test_weights_as_code_over_wide_rows(target: str, width: int) -> None:
+    """On Z80 a byte counts the columns of pixels that a row of windows covers."""
+    x = Tensor("x", (2, width, 1), UINT8, bounds=Range(0, 9))
+    y = Tensor("y", (1, width - 99, 2), INT16)
+    weights = np.random.default_rng(1).integers(-1, 2, (2, 1, 2, 100)).astype(np.int8)
+    node = Conv2d("c", x, y, weights, np.zeros(2, np.int32), requantization())
+    graph = graph_of(node, source=x)
+    inputs = np.random.default_rng(2).integers(0, 10, (2, *x.shape))
+    if target == "cpm" and width > 256:
+        with pytest.raises(Unsupported, match="c: weights as code on z80: windows over 257 col"):
+            compile_graph(graph, find_target(target), {"c": "code"})
+        return
+    assert differences(compile_graph(graph, find_target(target), {"c": "code"}), inputs) == []
 
 
 def conv(source: Tensor, outputs: int, groups: int = 1) -> Conv2d:
