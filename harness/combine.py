@@ -48,7 +48,11 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Combination:
-    """Candidates for layers, to be combined within limits. rank: each one's first in rank."""
+    """Candidates for layers, to be combined. rank: each one's first in rank.
+
+    limits: what no candidate may exceed alone. Of SRAM a layer alone may take more than within a
+    network, so there may be none.
+    """
 
     rank: Plan
     limits: Limits
@@ -81,10 +85,8 @@ class Combination:
 
     def _of_one(self, encoding: str) -> Plan:
         plan = dict(self.rank)
-        for layer, group in self.groups.items():
-            plain = [choice for choice, _ in group if choice == Choice(encoding)]
-            plan[layer] = plain[0] if plain else plan[layer]
-        return plan
+        plain = Choice(encoding)
+        return plan | {one.layer: plain for one in self.found if one.choice == plain}
 
     def _together(self, pick: Pick) -> float:
         """Of cycles added input by input, since p95 and max of layers do not add up."""

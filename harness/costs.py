@@ -18,6 +18,7 @@ from harness.cache import Cache
 from harness.errors import HarnessError
 from harness.fingerprint import fingerprint, sources
 from harness.run import DEFAULT_LIMIT, Runner
+from harness.stand_in import stand_in
 from kernels import reference
 from kernels.choice import Choice
 from kernels.compile import draft_graph, link_draft
@@ -117,7 +118,10 @@ def layer_workload(
 
 
 def layer_cost(work: Workload, choice: Choice, target: Target, cache: Cache) -> Cost | Refused:
-    """What the layer of a workload costs with a choice; or why it cannot be had."""
+    """What the layer of a workload costs with a choice; or why it cannot be had.
+
+    Where the target's SRAM does not suffice for it alone, its cycles are another device's.
+    """
     (layer,) = work.graph.nodes
     return _cost(work, {layer.name: choice}, target, cache, layer.name)
 
@@ -162,7 +166,7 @@ def _measure(
     """A cost, or a refusal, as JSON."""
     try:
         draft = draft_graph(work.ordered(choices), target, choices)
-        program = link_draft(draft)
+        program = link_draft(_roomy(draft) if layer else draft)
     except DoesNotFit as misfit:
         excess = max(budget.excess for budget in misfit.budgets)
         return {"problem": str(misfit), "excess": excess}
@@ -181,6 +185,13 @@ def _measure(
         if sum(cycles) > ENOUGH_CYCLES:
             break
     return {**_bytes(draft, layer), "sram": program.arena.size + peak, "cycles": cycles}
+
+
+def _roomy(draft: Draft) -> Draft:
+    """The same where there is room: elsewhere, if nothing but SRAM is missing."""
+    code, *data = (budget.excess for budget in draft.budgets)
+    host = stand_in(draft.target) if code <= 0 < max(data, default=0) else None
+    return draft_graph(draft.graph, host, draft.plan.choices) if host else draft
 
 
 def _drafted(

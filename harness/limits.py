@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from sys import maxsize
 
 from harness.errors import HarnessError
 from kernels.draft import Draft
@@ -20,6 +21,11 @@ class Limits:
     """
 
     bytes: tuple[int, ...]
+
+    @property
+    def of_code(self) -> Limits:
+        """The same limit of code memory, and none of the others."""
+        return Limits((self.bytes[0], *(maxsize for _ in self.bytes[1:])))
 
     def budgets(self, draft: Draft) -> tuple[Budget, ...]:
         """What a draft needs of each memory, and what it may take."""

@@ -185,13 +185,23 @@ def smallest_plan(problem: Problem) -> Plan:
         problem.progress("sizes", number, len(choices))
         size = layer_size(work, choice, problem.target, problem.cache)
         found.append(Candidate(layer, choice, size))
-    sizes = Combination(problem.rank, problem.limits, Objective.FLASH, found)
-    least = sizes.smallest()
-    for plan in ([] if least is None else [least]) + sizes.uniform():
+    for plan in _smallest(problem, found):
         size = program_size(problem.work, plan, problem.target, problem.cache)
         if isinstance(size, Size) and problem.limits.excess(size.needed) <= 0:
             return plan
     raise _misfit(problem, found)
+
+
+def _smallest(problem: Problem, found: Sequence[Candidate]) -> list[Plan]:
+    """Plans of the fewest bytes, and those of a single encoding."""
+    every = [Combination(problem.rank, x, Objective.FLASH, found) for x in _limits(problem)]
+    least = [plan for one in every if (plan := one.smallest()) is not None]
+    return _unique([*least, *every[0].uniform()])
+
+
+def _limits(problem: Problem) -> tuple[Limits, Limits]:
+    """Of candidates alone: strictly those of the whole; and of code memory only."""
+    return problem.limits, problem.limits.of_code
 
 
 def _misfit(problem: Problem, found: Sequence[Candidate]) -> NoPlanFits:
@@ -221,15 +231,14 @@ def _measured(problem: Problem) -> Iterator[Candidate]:
 def _choose(problem: Problem, objective: Objective) -> Search:
     """Measure, run the plans that may be best, and take the best."""
     found = tuple(_measured(problem))
-    combination = Combination(problem.rank, problem.limits, objective, found)
     whole = _Whole(problem)
-    least = combination.smallest()
-    plans = [*whole.best(combination), *([] if least is None else [least]), *combination.uniform()]
-    tried = whole.run(_unique(plans))
+    combinations = [Combination(problem.rank, x, objective, found) for x in _limits(problem)]
+    best = [plan for one in combinations for plan in whole.best(one)]
+    tried = whole.run(_unique([*best, *_smallest(problem, found)]))
     if not tried:
         raise _misfit(problem, found)
-    best, _ = min(tried, key=lambda one: (objective.of(one[1]), one[1].flash))
-    return Search(best, found, tuple(Tried(plan, cost, plan is best) for plan, cost in tried))
+    taken, _ = min(tried, key=lambda one: (objective.of(one[1]), one[1].flash))
+    return Search(taken, found, tuple(Tried(plan, cost, plan is taken) for plan, cost in tried))
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,14 +253,15 @@ class _Whole:
         Sums of layers alone are some bytes off, so the knapsack is packed again, with less capacity
         by what all plans lack, or with more by what the first leaves free.
         """
-        capacity = self.problem.limits.bytes[0] - self.problem.by_rank.rest
+        limits = self.problem.limits
+        capacity = limits.bytes[0] - self.problem.by_rank.rest
         fitting: list[Plan] = []
         tried: set[int] = set()
         while capacity not in tried and len(tried) < _ROUNDS:
             tried.add(capacity)
             plans = combination.best(capacity, BEST)
-            excess = [self._excess(plan) for plan in plans]
-            fitting = [p for p, over in zip(plans, excess, strict=True) if over <= 0] + fitting
+            fitting = [plan for plan in plans if self._excess(plan, limits) <= 0] + fitting
+            excess = [self._excess(plan, limits.of_code) for plan in plans]
             least = min(excess, default=0)
             capacity -= least if least > 0 else min([*excess[:1], 0])
         return _unique(fitting)[: 2 * BEST]
@@ -270,10 +280,10 @@ class _Whole:
         problem = self.problem
         return program_cost(problem.work, plan, problem.target, problem.cache)
 
-    def _excess(self, plan: Plan) -> int:
+    def _excess(self, plan: Plan, limits: Limits) -> int:
         problem = self.problem
         size = program_size(problem.work, plan, problem.target, problem.cache)
-        return size.excess if isinstance(size, Refused) else problem.limits.excess(size.needed)
+        return maxsize if isinstance(size, Refused) else limits.excess(size.needed)
 
 
 def _unique(plans: Sequence[Plan]) -> list[Plan]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from harness import costs
 from harness.cache import Cache
 from harness.candidates import prefixes, weighted_layers
 from harness.combine import Candidate, Combination, Objective
-from harness.costs import Cost, Refused, Workload, program_cost
+from harness.costs import Cost, Refused, Workload, layer_cost, layer_workload, program_cost
 from harness.errors import HarnessError
 from harness.limits import Limits, limits_of
 from harness.plans import PlanPolicy, choose_plan
 from harness.run import Runner
 from harness.search import NoPlanFits, Search, search, spread
-from kernels import emit
+from harness.stand_in import stand_in
+from kernels import emit, reference
 from kernels.choice import Choice, as_choice
 from kernels.compile import compile_graph, draft_graph, lower
 from kernels.dtypes import INT16, UINT8
@@ -28,9 +30,10 @@ from kernels.errors import DoesNotFit, Unsupported
 from kernels.ir import Graph, Tensor
 from kernels.ops.linear import Linear
 from kernels.quant import Requantization, Rounding
-from kernels.target import find_target
+from kernels.target import Region, find_target
 
 UNO, CPM = find_target("uno"), find_target("cpm")
+TINY = replace(UNO, code=Region(0, 500), data=Region(0x100, 300))
 HOW = Requantization(np.array([1]), 6, Rounding.FLOOR, 0, 0, 255)
 LAST = Requantization(np.array([1]), 0, Rounding.FLOOR, 0, INT16.low, INT16.high)
 
@@ -202,6 +205,39 @@ def test_sram_is_a_budget_too(store: Cache) -> None:
     assert tight.cost.sram < free.cost.sram
     with pytest.raises(DoesNotFit, match="SRAM needs"):
         search(graph, UNO, xs, limits_of(UNO, sram=40), cache=store)
+
+
+def test_a_layer_that_has_room_in_a_program_alone_is_run_elsewhere_alone(store: Cache) -> None:
+    """Alone, the first layer's input is dense and its lists come on top; so is the second's."""
+    rng = np.random.default_rng(4)
+    x = Tensor("x", (200,), UINT8)
+    one = Linear(
+        "one", x, Tensor("h", (230,), UINT8), sparse(rng, 230, 200), np.ones(230, np.int32), HOW
+    )
+    two = Linear(
+        "two", one.output, Tensor("y", (8,), INT16), sparse(rng, 8, 230), np.ones(8, np.int32), LAST
+    )
+    graph = Graph("pair", x, (one, two), ("y",))
+    xs = rng.integers(0, 2, (9, 200))
+    needed = draft_graph(graph, UNO, dict.fromkeys(("one", "two"), "index-lists")).budgets[1].needed
+    values = reference.run(lower(graph), xs)
+    layer = weighted_layers(lower(graph))[0]
+    work = layer_workload(lower(graph), layer, x.range, values)
+    plain, refused = (layer_cost(work, Choice("index-lists"), t, store) for t in (UNO, TINY))
+    assert isinstance(plain, Cost)
+    assert isinstance(refused, Refused)  # its flash is too small as well
+    cramped = replace(UNO, data=Region(0x100, plain.needed[1] - 1))
+    alone = layer_cost(work, Choice("index-lists"), cramped, store)
+    assert isinstance(alone, Cost)
+    assert (alone.cycles, alone.flash, alone.needed) == (plain.cycles, plain.flash, plain.needed)
+    small = replace(UNO, data=Region(0x100, needed))
+    assert search(graph, small, xs, limits_of(small), cache=store).cost.needed[1] <= needed
+
+
+def test_devices_that_stand_in() -> None:
+    names = ("attiny85", "uno", "atmega1284p", "mega")
+    found = [stand_in(find_target(name)) for name in names]
+    assert [one.name if one else None for one in found] == ["uno", "atmega1284p", None, None]
 
 
 def test_one_memory_for_all_is_one_budget(store: Cache) -> None:
