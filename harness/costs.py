@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 from typing import Any, cast
 
 import numpy as np
@@ -50,10 +51,14 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Cost(Size):
-    """Bytes and cycles. sram: arena and measured stack peak. cycles: of each input that was run."""
+    """Bytes and cycles. sram: arena and measured stack peak. cycles: of each input that was run.
+
+    bound: what no input exceeds, infinite where that was not asked for, or is not known.
+    """
 
     sram: int
     cycles: tuple[int, ...]
+    bound: float = inf
 
     @property
     def mean(self) -> float:

@@ -57,7 +57,8 @@ def elsewhere(
 
 def _on(model: Model, target: Target, fixed: Choices | None, cache: Cache) -> Elsewhere | None:
     given = {name: as_choice(choice) for name, choice in (fixed or {}).items()}
-    problem = Problem(model.graph, target, model.calibration, limits_of(target), given, cache)
+    limits, graph = limits_of(target), model.graph
+    problem = Problem(graph, target, model.calibration, limits, given, cache=cache)
     try:
         plan = problem.rank if problem.fits_by_rank else smallest_plan(problem)
     except NoPlanFits:

@@ -12,7 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 
 _ROOT = Path(__file__).parent.parent
-_SOURCES = ("kernels/**/*.py", "emulators/*", "harness/run.py", "harness/costs.py")
+_SOURCES = (
+    "kernels/**/*.py",
+    "emulators/*",
+    "harness/costs.py",
+    "harness/run.py",
+    "harness/worst_case.py",
+)
 
 
 class _Hash(Protocol):
@@ -32,7 +38,7 @@ def fingerprint(*parts: Any) -> str:
 
 @cache
 def sources() -> str:
-    """The fingerprint of the code that decides how many cycles a layer takes."""
+    """The fingerprint of the code that decides how many cycles a layer takes, or can take."""
     digest = hashlib.sha256()
     for pattern in _SOURCES:
         for path in sorted(_ROOT.glob(pattern)):

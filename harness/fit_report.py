@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from harness.costs import Cost, Refused, Size
@@ -27,6 +28,8 @@ def headline(fit: Fit) -> str:
             f"  cycles: mean {cost.mean:,.0f}, p95 {cost.p95:,.0f}, max {cost.max:,.0f} over "
             f"{len(cost.cycles)} calibration inputs; arena and measured stack {cost.sram:,} bytes"
         )
+        if cost.bound < inf:
+            lines.append(f"  no input within the promised bounds takes more than {cost.bound:,.0f}")
     else:
         lines.append("  these are the needs of the smallest plan")
     return "\n".join(lines) + "\n"
@@ -175,5 +178,6 @@ def _cost_content(cost: Size | Refused) -> dict[str, Any]:
         "cycles_mean": cost.mean,
         "cycles_p95": cost.p95,
         "cycles_max": cost.max,
+        "cycles_bound": cost.bound if cost.bound < inf else None,
         "n_inputs": len(cost.cycles),
     }

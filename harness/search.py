@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from sys import maxsize
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.bounded import with_bound
 from harness.cache import Cache
 from harness.candidates import Candidates, weighted_layers
 from harness.combine import Candidate, Combination, Objective, Plan
@@ -32,6 +34,7 @@ from harness.costs import (
     program_cost,
     program_size,
 )
+from harness.errors import HarnessError
 from harness.limits import Limits
 from harness.progress import Progress, silent
 from kernels import reference
@@ -82,13 +85,14 @@ class NoPlanFits(DoesNotFit):
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What is searched. given: choices that are fixed."""
+    """What is searched, and what for. given: choices that are fixed."""
 
     graph: Graph
     target: Target
     inputs: NDArray[Any]
     limits: Limits
     given: Mapping[str, Choice]
+    objective: Objective = Objective.MEAN
     cache: Cache = field(default_factory=Cache)
     progress: Progress = silent
 
@@ -135,6 +139,12 @@ class Problem:
             found.append((layer.name, work, fixed or finder.of(layer)))
         return found
 
+    def bounded(self, cost: Cost | Refused, work: Workload, plan: Plan) -> Cost | Refused:
+        """A cost with its bound, if that is what is to be small."""
+        if isinstance(cost, Refused) or self.objective is not Objective.BOUND:
+            return cost
+        return with_bound(cost, work, plan, self.target, self.cache)
+
     @cached_property
     def _decided(self) -> Decided:
         return decide(self.lowered, self.target, self.given)
@@ -163,10 +173,11 @@ def search(
     Raises NoPlanFits, with the smallest plan, where none fits, and CompilerError.
     """
     given = {name: as_choice(choice) for name, choice in (fixed or {}).items()}
-    problem = Problem(graph, target, inputs, limits, given, cache or Cache(), progress)
+    cache = cache or Cache()
+    problem = Problem(graph, target, inputs, limits, given, objective, cache, progress)
     if not problem.fits_by_rank:
         smallest_plan(problem)
-    return _choose(problem, objective)
+    return _choose(problem)
 
 
 def smallest_plan(problem: Problem) -> Plan:
@@ -222,21 +233,25 @@ def _measured(problem: Problem) -> Iterator[Candidate]:
             done += 1
             if choice.encoding in too_large:
                 continue  # hot columns only make it larger
-            cost = layer_cost(work, choice, problem.target, problem.cache)
+            cost = problem.bounded(
+                layer_cost(work, choice, problem.target, problem.cache), work, {layer: choice}
+            )
             yield Candidate(layer, choice, cost)
             if isinstance(cost, Refused) and cost.excess > 0 and not choice.hot:
                 too_large.add(choice.encoding)
 
 
-def _choose(problem: Problem, objective: Objective) -> Search:
+def _choose(problem: Problem) -> Search:
     """Measure, run the plans that may be best, and take the best."""
-    found = tuple(_measured(problem))
+    found, objective = tuple(_measured(problem)), problem.objective
     whole = _Whole(problem)
     combinations = [Combination(problem.rank, x, objective, found) for x in _limits(problem)]
     best = [plan for one in combinations for plan in whole.best(one)]
     tried = whole.run(_unique([*best, *_smallest(problem, found)]))
     if not tried:
         raise _misfit(problem, found)
+    if all(objective.of(cost) == inf for _, cost in tried):
+        raise HarnessError(f"no plan of {problem.graph.name} has a known bound: see fit --worst")
     taken, _ = min(tried, key=lambda one: (objective.of(one[1]), one[1].flash))
     return Search(taken, found, tuple(Tried(plan, cost, plan is taken) for plan, cost in tried))
 
@@ -278,7 +293,8 @@ class _Whole:
 
     def _cost(self, plan: Plan) -> Cost | Refused:
         problem = self.problem
-        return program_cost(problem.work, plan, problem.target, problem.cache)
+        cost = program_cost(problem.work, plan, problem.target, problem.cache)
+        return problem.bounded(cost, problem.work, plan)
 
     def _excess(self, plan: Plan, limits: Limits) -> int:
         problem = self.problem

@@ -37,7 +37,11 @@ def command(
         int | None, typer.Option(help="Bytes of SRAM, stack included. Default: all.")
     ] = None,
     objective: Annotated[
-        Objective, typer.Option(help="What the plan keeps small, over the calibration inputs.")
+        Objective,
+        typer.Option(
+            help="What the plan keeps small: cycles over the calibration inputs, their bound over "
+            "all inputs, or bytes."
+        ),
     ] = Objective.MEAN,
     encoding: EncodingOption = None,
     candidates: Annotated[

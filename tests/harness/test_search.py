@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness import costs
+from harness import bounded, costs
+from harness.bounded import with_bound
 from harness.cache import Cache
 from harness.candidates import prefixes, weighted_layers
 from harness.combine import Candidate, Combination, Objective
@@ -21,6 +22,7 @@ from harness.plans import PlanPolicy, choose_plan
 from harness.run import Runner
 from harness.search import NoPlanFits, Search, search, spread
 from harness.stand_in import stand_in
+from harness.worst_case import program_bound
 from kernels import emit, reference
 from kernels.choice import Choice, as_choice
 from kernels.compile import compile_graph, draft_graph, lower
@@ -122,9 +124,14 @@ def test_no_plan_is_better(store: Cache, active: float, objective: Objective) ->
     graph, xs = network(), inputs(active)
     found = search(graph, UNO, xs, limits_of(UNO), objective=objective, cache=store)
     work = Workload(graph, spread(xs, 24))
-    costs = [program_cost(work, plan, UNO, store) for plan in every_plan(found)]
-    best = min(objective.of(cost) for cost in costs if isinstance(cost, Cost))
-    assert objective.of(found.cost) == best
+    plans = every_plan(found)
+    costs = [program_cost(work, plan, UNO, store) for plan in plans]
+    proven = [
+        with_bound(cost, work, plan, UNO, store)
+        for cost, plan in zip(costs, plans, strict=True)
+        if isinstance(cost, Cost)
+    ]
+    assert objective.of(found.cost) == min(objective.of(cost) for cost in proven)
     assert len(costs) >= 4
     assert sum(tried.taken for tried in found.tried) == 1
 
@@ -151,6 +158,22 @@ def test_p95_and_max_are_of_all_layers_together() -> None:
     for objective in (Objective.P95, Objective.MAX):
         (plan,) = Combination(rank, limits_of(UNO), objective, both).best(1000, 1)
         assert plan == {"one": Choice("flat"), "two": Choice("flat")}
+
+
+def test_no_input_exceeds_the_bound_that_is_kept_small(store: Cache) -> None:
+    graph, within = network(), limits_of(UNO)
+    found = search(graph, UNO, inputs(0.05), within, objective=Objective.BOUND, cache=store)
+    fast = search(graph, UNO, inputs(0.05), within, cache=store)
+    assert found.cost.bound == program_bound(draft_graph(graph, UNO, found.plan))
+    assert max(cycles(graph, found.plan, inputs(1.0))) <= found.cost.bound < np.inf
+    assert found.cost.bound < (program_bound(draft_graph(graph, UNO, fast.plan)) or 0)
+    assert fast.cost.bound == np.inf  # nobody asked
+
+
+def test_a_bound_that_is_not_known_is_told(store: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "program_bound", lambda _: None)
+    with pytest.raises(HarnessError, match="no plan of pair has a known bound"):
+        search(network(), UNO, inputs(0.1), limits_of(UNO), objective=Objective.BOUND, cache=store)
 
 
 def test_where_no_plan_fits_nothing_is_run(store: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
