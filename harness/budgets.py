@@ -10,9 +10,10 @@ from harness.cache import Cache
 from harness.combine import Plan
 from harness.costs import Cost, Workload, program_cost
 from harness.limits import Limits, limits_of
+from harness.problem import CALIBRATION, spread
 from harness.progress import Progress, silent
 from harness.report.plots import figure
-from harness.search import CALIBRATION, NoPlanFits, Search, search, spread
+from harness.search import NoPlanFits, Search, search
 from harness.table import Heading, Table
 from kernels.choice import Choice
 from kernels.target import Target, find_target
@@ -116,6 +117,7 @@ def table(model: str, steps: Sequence[Step]) -> Table:
 
 def draw(model: str, steps: Sequence[Step]) -> str:
     """An SVG: mean cycles by budget, the plan taken as a line, each encoding alone as marks."""
+    from matplotlib.ticker import LogLocator  # noqa: PLC0415 - a second, which only figures pay
 
     def on(_: Any, axes: Any) -> None:
         for name, mark in zip(_names(steps), _MARKS * len(steps), strict=False):
@@ -123,8 +125,13 @@ def draw(model: str, steps: Sequence[Step]) -> str:
             axes.plot(*zip(*points, strict=True), mark, label=name, alpha=0.8, markersize=6)
         taken = [(step.kib, step.found.cost.mean) for step in steps if step.found]
         axes.plot(*zip(*taken, strict=True), color="#c25b56", linewidth=2, label="plan taken")
+        if none := [step.kib for step in steps if not step.found]:
+            low, place = [0.03] * len(none), axes.get_xaxis_transform()
+            axes.plot(none, low, "x", color="#777777", transform=place, label="none fits")
         axes.set(xscale="log", yscale="log", xlabel="flash, KiB", ylabel="mean cycles", title=model)
         axes.set_xticks([step.kib for step in steps], [str(step.kib) for step in steps])
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.minorticks_off()
         axes.figure.legend(loc="outside right center", frameon=False, fontsize=10)
 

@@ -8,8 +8,9 @@ from harness.cache import Cache
 from harness.combine import Plan
 from harness.costs import Cost, program_cost
 from harness.limits import Limits, limits_of
+from harness.problem import Problem
 from harness.progress import Progress, silent
-from harness.search import NoPlanFits, Problem, smallest_plan
+from harness.search import NoPlanFits, smallest_plan
 from kernels.choice import Choices, as_choice
 from kernels.errors import CompilerError
 from kernels.target import Target, targets

@@ -10,18 +10,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from math import inf
 from sys import maxsize
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from harness.bounded import with_bound
 from harness.cache import Cache
-from harness.candidates import Candidates, weighted_layers
 from harness.combine import Candidate, Combination, Objective, Plan
 from harness.costs import (
     Cost,
@@ -29,25 +25,20 @@ from harness.costs import (
     Size,
     Workload,
     layer_cost,
-    layer_size,
-    layer_workload,
     program_cost,
     program_size,
 )
 from harness.errors import HarnessError
 from harness.limits import Limits
+from harness.problem import Problem
 from harness.progress import Progress, silent
-from kernels import reference
 from kernels.choice import Choice, Choices, as_choice
-from kernels.compile import decide, draft_graph, lower
+from kernels.compile import draft_graph
 from kernels.draft import Draft
-from kernels.errors import DoesNotFit, Unsupported
-from kernels.ir import Graph, verify
-from kernels.plan import Plan as Decided
+from kernels.errors import DoesNotFit
+from kernels.ir import Graph
 from kernels.target import Target
 
-CALIBRATION = 24  # inputs that are run
-PROFILED = 1024  # inputs whose activations tell which columns are hot
 BEST = 4  # plans of the knapsack that are run whole
 _ROUNDS = 8
 
@@ -83,80 +74,6 @@ class NoPlanFits(DoesNotFit):
         self.draft, self.candidates = draft, tuple(candidates)
 
 
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """What is searched, and what for. given: choices that are fixed."""
-
-    graph: Graph
-    target: Target
-    inputs: NDArray[Any]
-    limits: Limits
-    given: Mapping[str, Choice]
-    objective: Objective = Objective.MEAN
-    cache: Cache = field(default_factory=Cache)
-    progress: Progress = silent
-
-    @cached_property
-    def lowered(self) -> Graph:
-        """What choices are about."""
-        verify(self.graph)
-        return lower(self.graph)
-
-    @cached_property
-    def rank(self) -> Plan:
-        """Each layer's first choice in rank."""
-        return dict(self._decided.choices)
-
-    @cached_property
-    def by_rank(self) -> Size:
-        """What that plan takes; Unsupported where it cannot be had."""
-        size = program_size(self.work, self.rank, self.target, self.cache)
-        if isinstance(size, Refused):
-            raise Unsupported(size.problem)
-        return size
-
-    @property
-    def fits_by_rank(self) -> bool:
-        """Whether that plan fits."""
-        return self.limits.excess(self.by_rank.needed) <= 0
-
-    @cached_property
-    def work(self) -> Workload:
-        """The whole graph on the calibration inputs."""
-        return Workload(self.graph, spread(self.inputs, CALIBRATION))
-
-    @cached_property
-    def layers(self) -> list[tuple[str, Workload, list[Choice]]]:
-        """Of each layer with weights: it alone on the calibration inputs, and its candidates."""
-        ranges = self._decided.ranges
-        profiled = reference.run(self.lowered, spread(self.inputs, PROFILED))
-        finder = Candidates(self.target, ranges, profiled)
-        values = reference.run(self.lowered, self.work.inputs)
-        found = []
-        for layer in weighted_layers(self.lowered):
-            work = layer_workload(self.lowered, layer, ranges[layer.input.name], values)
-            fixed = [self.given[layer.name]] if layer.name in self.given else None
-            found.append((layer.name, work, fixed or finder.of(layer)))
-        return found
-
-    def bounded(self, cost: Cost | Refused, work: Workload, plan: Plan) -> Cost | Refused:
-        """A cost with its bound, if that is what is to be small."""
-        if isinstance(cost, Refused) or self.objective is not Objective.BOUND:
-            return cost
-        return with_bound(cost, work, plan, self.target, self.cache)
-
-    @cached_property
-    def _decided(self) -> Decided:
-        return decide(self.lowered, self.target, self.given)
-
-
-def spread(inputs: NDArray[Any], count: int) -> NDArray[Any]:
-    """`count` of the inputs, evenly spread, the first and the last among them; all if fewer."""
-    if len(inputs) <= count:
-        return inputs
-    return inputs[np.linspace(0, len(inputs) - 1, count).round().astype(np.int64)]
-
-
 def search(
     graph: Graph,
     target: Target,
@@ -185,22 +102,11 @@ def smallest_plan(problem: Problem) -> Plan:
 
     Raises NoPlanFits.
     """
-    choices = [
-        (layer, work, choice)
-        for layer, work, choices in problem.layers
-        for choice in choices
-        if choice == Choice(choice.encoding) or layer in problem.given
-    ]
-    found = []
-    for number, (layer, work, choice) in enumerate(choices):
-        problem.progress("sizes", number, len(choices))
-        size = layer_size(work, choice, problem.target, problem.cache)
-        found.append(Candidate(layer, choice, size))
-    for plan in _smallest(problem, found):
+    for plan in _smallest(problem, problem.sizes):
         size = program_size(problem.work, plan, problem.target, problem.cache)
         if isinstance(size, Size) and problem.limits.excess(size.needed) <= 0:
             return plan
-    raise _misfit(problem, found)
+    raise _misfit(problem, problem.sizes)
 
 
 def _smallest(problem: Problem, found: Sequence[Candidate]) -> list[Plan]:
@@ -224,7 +130,7 @@ def _misfit(problem: Problem, found: Sequence[Candidate]) -> NoPlanFits:
 
 
 def _measured(problem: Problem) -> Iterator[Candidate]:
-    """Every candidate of every layer, measured."""
+    """Every candidate of every layer, measured unless it is too large for any plan."""
     done, total = 0, sum(len(choices) for _, _, choices in problem.layers)
     for layer, work, choices in problem.layers:
         too_large: set[str] = set()
@@ -233,12 +139,19 @@ def _measured(problem: Problem) -> Iterator[Candidate]:
             done += 1
             if choice.encoding in too_large:
                 continue  # hot columns only make it larger
-            cost = problem.bounded(
-                layer_cost(work, choice, problem.target, problem.cache), work, {layer: choice}
-            )
-            yield Candidate(layer, choice, cost)
-            if isinstance(cost, Refused) and cost.excess > 0 and not choice.hot:
+            one = _measure(problem, layer, work, choice)
+            yield one
+            if problem.hopeless(one) or (isinstance(one.cost, Refused) and not choice.hot):
                 too_large.add(choice.encoding)
+
+
+def _measure(problem: Problem, layer: str, work: Workload, choice: Choice) -> Candidate:
+    """A candidate with its cost; with its size alone, if that is known to be too large."""
+    known = [one for one in problem.sizes if (one.layer, one.choice) == (layer, choice)]
+    if known and problem.hopeless(known[0]):
+        return known[0]
+    cost = layer_cost(work, choice, problem.target, problem.cache)
+    return Candidate(layer, choice, problem.bounded(cost, work, {layer: choice}))
 
 
 def _choose(problem: Problem) -> Search:

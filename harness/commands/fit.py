@@ -18,7 +18,7 @@ from harness.options import (
     TargetOption,
     parse_encodings,
 )
-from harness.search import CALIBRATION, spread
+from harness.problem import CALIBRATION, spread
 from harness.store import check_writable
 from harness.terminal import as_text, show, stages
 from harness.worst_report import worst_case, worst_content, worst_table

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness import bounded, costs
+from harness import bounded, costs, problem
 from harness.bounded import with_bound
 from harness.cache import Cache
 from harness.candidates import prefixes, weighted_layers
@@ -19,8 +19,9 @@ from harness.costs import Cost, Refused, Workload, layer_cost, layer_workload, p
 from harness.errors import HarnessError
 from harness.limits import Limits, limits_of
 from harness.plans import PlanPolicy, choose_plan
+from harness.problem import spread
 from harness.run import Runner
-from harness.search import NoPlanFits, Search, search, spread
+from harness.search import NoPlanFits, Search, search
 from harness.stand_in import stand_in
 from harness.worst_case import program_bound
 from kernels import emit, reference
@@ -28,6 +29,7 @@ from kernels.choice import Choice, as_choice
 from kernels.compile import compile_graph, draft_graph, lower
 from kernels.dtypes import INT16, UINT8
 from kernels.emit import Job, emitter
+from kernels.encodings import index_lists
 from kernels.errors import DoesNotFit, Unsupported
 from kernels.ir import Graph, Tensor
 from kernels.ops.linear import Linear
@@ -188,6 +190,23 @@ def test_where_no_plan_fits_nothing_is_run(store: Cache, monkeypatch: pytest.Mon
         assert caught.value.budgets[0].excess == smallest - flash
     with pytest.raises(TypeError, match="not callable"):
         search(graph, UNO, xs, limits_of(UNO, smallest), cache=store)
+
+
+def test_what_no_plan_has_room_for_is_not_run(
+    store: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_lists, "RANK", 1000)  # so that the first in rank does not fit
+    graph, xs = network(), inputs(1.0)
+    smallest = min(draft_graph(graph, UNO, {"one": a, "two": b}).flash for a, b in BOTH)
+    patient = search(graph, UNO, xs, limits_of(UNO, smallest), cache=store)
+    assert all(isinstance(one.cost, Cost) for one in patient.candidates)
+    monkeypatch.setattr(problem, "SLACK", 0)
+    quick = search(graph, UNO, xs, limits_of(UNO, smallest), cache=store)
+    assert quick.plan == patient.plan
+    assert quick.tried == patient.tried
+    left = {(one.layer, str(one.choice)) for one in quick.candidates if isinstance(one.cost, Cost)}
+    assert ("one", "dense8") not in left
+    assert ("one", "index-lists") in left
 
 
 def test_costs_are_those_of_the_program(store: Cache) -> None:
