@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Difference, HarnessError, Mismatch
-from harness.plans import PlanPolicy, choose_plan
+from harness.plans import PlanPolicy, compile_model
 from harness.profile import profile
 from harness.record import DOES_NOT_FIT, FITS, REST, Record
 from harness.run import DEFAULT_LIMIT, Run, Runner
 from kernels import reference
 from kernels.choice import Choices
-from kernels.compile import compile_graph
 from kernels.errors import DoesNotFit, Need
 from kernels.image import Program
 from kernels.ir import Graph
@@ -87,8 +86,7 @@ def measure(
         raise HarnessError(f"{model.name}: there are no inputs to run")
     expected = reference.run(model.graph, x)
     try:
-        choices = choose_plan(model.graph, target, model.calibration, plan, fixed=encodings)
-        program = compile_graph(model.graph, target, choices)
+        program = compile_model(model, target, plan, encodings)
     except DoesNotFit as misfit:
         records = _unfit(model, target, misfit)
         return Measurement(model, target, digest(x), records, None, None, misfit)

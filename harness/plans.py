@@ -12,7 +12,8 @@ from harness.combine import Objective
 from harness.limits import Limits, limits_of
 from harness.search import NoPlanFits, search
 from kernels.choice import Choices
-from kernels.compile import compile_graph, draft_graph
+from kernels.compile import draft_graph, link_draft
+from kernels.draft import Draft
 from kernels.errors import DoesNotFit
 from kernels.image import Program
 from kernels.ir import Graph
@@ -33,7 +34,7 @@ class PlanPolicy(StrEnum):
     RANK = "rank"
 
 
-def choose_plan(
+def choose_draft(
     graph: Graph,
     target: Target,
     inputs: NDArray[Any],
@@ -42,8 +43,8 @@ def choose_plan(
     fixed: Choices | None = None,
     limits: Limits | None = None,
     cache: Cache | None = None,
-) -> Choices:
-    """Choices by layer, `fixed` ones as they are.
+) -> Draft:
+    """The graph with the plan that a policy chooses; `fixed` choices as they are.
 
     inputs: calibration inputs. Raises DoesNotFit where no plan fits, and CompilerError.
     """
@@ -52,14 +53,13 @@ def choose_plan(
         draft = draft_graph(graph, target, fixed)
         needed = [budget.needed for budget in draft.budgets]
         if policy is PlanPolicy.RANK or within.excess(needed) <= 0:
-            return draft.plan.choices
+            return draft
     objective = Objective.FLASH if policy is PlanPolicy.SMALLEST else Objective.MEAN
     try:
-        return search(
-            graph, target, inputs, within, objective=objective, fixed=fixed, cache=cache
-        ).plan
+        found = search(graph, target, inputs, within, objective=objective, fixed=fixed, cache=cache)
     except NoPlanFits as misfit:
         raise DoesNotFit(target.name, misfit.budgets) from None
+    return draft_graph(graph, target, found.plan)
 
 
 def compile_model(
@@ -69,5 +69,4 @@ def compile_model(
     fixed: Choices | None = None,
 ) -> Program:
     """Compile a model with the plan that a policy chooses; CompilerError where that fails."""
-    choices = choose_plan(model.graph, target, model.calibration, policy, fixed=fixed)
-    return compile_graph(model.graph, target, choices)
+    return link_draft(choose_draft(model.graph, target, model.calibration, policy, fixed=fixed))

@@ -18,7 +18,7 @@ from harness.combine import Candidate, Combination, Objective
 from harness.costs import Cost, Refused, Workload, layer_cost, layer_workload, program_cost
 from harness.errors import HarnessError
 from harness.limits import Limits, limits_of
-from harness.plans import PlanPolicy, choose_plan
+from harness.plans import PlanPolicy, choose_draft
 from harness.problem import spread
 from harness.run import Runner
 from harness.search import NoPlanFits, Search, search
@@ -381,8 +381,8 @@ def test_policies(store: Cache) -> None:
 
     def plan(policy: PlanPolicy, limits: Limits = within) -> dict[str, int]:
         """How many columns of each layer are hot."""
-        chosen = choose_plan(graph, UNO, xs, policy, limits=limits, cache=store)
-        return {layer: len(as_choice(choice).hot) for layer, choice in chosen.items()}
+        draft = choose_draft(graph, UNO, xs, policy, limits=limits, cache=store)
+        return {layer: len(choice.hot) for layer, choice in draft.plan.choices.items()}
 
     assert plan(PlanPolicy.RANK) == plan(PlanPolicy.AUTO) == {"one": 0, "two": 0}
     assert plan(PlanPolicy.FASTEST) == COLUMNS
