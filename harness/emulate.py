@@ -13,7 +13,8 @@ from harness.executor import Executor
 from harness.run import DEFAULT_LIMIT, Runner
 from kernels.image import Program
 
-SHARD = 64
+SMALLEST_SHARD = 64
+SHARDS = 16  # of each worker: enough to share the work evenly; each one loads the program anew
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -66,8 +67,9 @@ def emulate(
 
     progress: told how many inputs have been run.
     """
-    starts = range(0, len(inputs), SHARD)
-    shards = [Shard(program, inputs[start : start + SHARD], limit) for start in starts]
+    size = max(SMALLEST_SHARD, -(-len(inputs) // (SHARDS * executor.workers)))
+    starts = range(0, len(inputs), size)
+    shards = [Shard(program, inputs[start : start + size], limit) for start in starts]
     parts: dict[int, Emulated] = {}
     for number, part in executor.map(run_shard, shards):
         parts[number] = part

@@ -22,6 +22,10 @@ class Expected:
     model: Model
     examples: int | None = None
 
+    def compute(self) -> None:
+        """All that is slow, so that it need not be waited for later."""
+        _ = self.real_values, self.stages
+
     @cached_property
     def inputs(self) -> NDArray[np.uint8]:
         """Those that are run, (n, *input shape)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ class DType:
     @property
     def numpy(self) -> np.dtype[np.generic]:
         """The type in numpy, little endian, that holds an element."""
-        return np.dtype(f"<{'i' if self.signed else 'u'}{self.size}")
+        return _numpy(self.signed, self.size)
 
     def pack(self, values: NDArray[np.integer]) -> bytes:
         """Integers within [low, high], of any shape, as they lie in memory."""
@@ -65,6 +66,11 @@ class DType:
 
     def __str__(self) -> str:
         return f"{'' if self.signed else 'u'}int{self.bits}"
+
+
+@cache  # asked for at every inference
+def _numpy(signed: bool, size: int) -> np.dtype[np.generic]:
+    return np.dtype(f"<{'i' if signed else 'u'}{size}")
 
 
 BIT = DType(1, signed=False)

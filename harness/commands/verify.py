@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -83,8 +84,10 @@ def _compare(
     wanted: Expected, program: Program, executor: Executor
 ) -> tuple[Verification, list[Stage]]:
     name = f"{program.graph.name} on {program.target.name}"
-    with counted(name, len(wanted.inputs)) as progress:
+    with ThreadPoolExecutor(1) as beside, counted(name, len(wanted.inputs)) as progress:
+        computed = beside.submit(wanted.compute)  # while others emulate
         emulated = emulate(program, wanted.inputs, executor, progress=progress)
+        computed.result()
     return verification(wanted, program, emulated), stages(wanted, program, emulated)
 
 
