@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from budgets import SMALL
 
+from harness.budgets import BUDGETS
 from harness.errors import KNOWN_ERRORS
 from harness.plans import PlanPolicy
 from harness.profile import profile
@@ -24,6 +26,8 @@ _DATA_FREE = "tinychat is not measured: give --z80ai PATH or set TRUECYCLE_Z80AI
 _TINYCHAT = pytest.StashKey[Model]()
 _TURNS = 5
 _FIRST_EXAMPLES = 20
+_FIRST = ("test_digits", "test_digits_profile", "test_chat")
+_LAST = ("test_fit", "test_tinychat_fit", "test_tinychat_budgets")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,7 +57,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--whole-split",
         action="store_true",
-        help="compare emulator and reference on every validation example (minutes), not on a few",
+        help="compare emulator and reference on every validation example (minutes), not on a few, "
+        "on the smallest targets that the best plan fits",
+    )
+    parser.addoption(
+        "--all-budgets",
+        action="store_true",
+        help="sweep budgets of flash up to 256 KiB (minutes), not only an UNO's",
+    )
+    parser.addoption(
+        "--cold-search",
+        action="store_true",
+        help="search tinychat's plan without what is remembered of earlier searches, too",
     )
 
 
@@ -71,6 +86,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_TINYCHAT] = load("tinychat", Path(folder))
     except KNOWN_ERRORS as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tables first, long searches last; within a module the order stays."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    name = item.path.stem
+    if name in _FIRST:
+        return _FIRST.index(name) - len(_FIRST)
+    return _LAST.index(name) + 1 if name in _LAST else 0
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -100,6 +127,19 @@ def tinychat_folder(request: pytest.FixtureRequest) -> Path:
     if folder is None:
         pytest.fail(_DATA_FREE, pytrace=False)
     return Path(folder)
+
+
+@pytest.fixture
+def largest_budget(request: pytest.FixtureRequest) -> int:
+    """Kibibytes of flash, up to which budgets are swept."""
+    return max(BUDGETS) if request.config.getoption("--all-budgets") else SMALL
+
+
+@pytest.fixture
+def cold_search(request: pytest.FixtureRequest) -> bool:
+    """Whether nothing may be remembered of earlier searches."""
+    cold: bool = request.config.getoption("--cold-search")
+    return cold
 
 
 @pytest.fixture

@@ -46,10 +46,17 @@ class Step:
     uniform: Mapping[str, Cost]
 
 
-def sweep(model: Model, cache: Cache | None = None, progress: Progress = silent) -> Iterator[Step]:
-    """Every budget, with the model's calibration inputs."""
+def sweep(
+    model: Model,
+    cache: Cache | None = None,
+    progress: Progress = silent,
+    largest: int = max(BUDGETS),
+) -> Iterator[Step]:
+    """Every budget up to `largest` kibibytes, with the model's calibration inputs."""
     cache = cache or Cache()
     for kib, name in BUDGETS.items():
+        if kib > largest:
+            break
 
         def told(what: str, done: int, total: int, kib: int = kib) -> None:
             progress(f"{kib} KiB, {what}", done, total)
