@@ -25,7 +25,7 @@ from harness.search import NoPlanFits, Search, search
 from harness.stand_in import stand_in
 from harness.worst_case import program_bound
 from kernels import emit, reference
-from kernels.choice import Choice, as_choice
+from kernels.choice import Choice
 from kernels.compile import compile_graph, draft_graph, lower
 from kernels.dtypes import INT16, UINT8
 from kernels.emit import Job, emitter
