@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulators.base import CallResult
 from harness.listing import list_program
 from harness.run import Runner
 from kernels import reference
@@ -96,7 +95,7 @@ def explain(program: Program, x: NDArray[Any]) -> Fault | None:
 def _tensor_after(
     runner: Runner, x: NDArray[Any], tensor: Tensor, cycles: int
 ) -> NDArray[np.int64]:
-    _stop_after(runner, x, cycles)
+    runner.stop_after(x, cycles)
     data = runner.emulator.read(*_place(runner.program, tensor))
     return tensor.dtype.unpack(data, tensor.count)
 
@@ -105,16 +104,6 @@ def _place(program: Program, tensor: Tensor) -> tuple[int, int]:
     """Address and size of a tensor in SRAM."""
     origin = program.target.arena_origin(program.arena.size)
     return origin + program.arena.offsets[tensor_symbol(tensor)], tensor.size
-
-
-def _stop_after(runner: Runner, x: NDArray[Any], cycles: int) -> CallResult:
-    """Run until no instruction begins any more after so many cycles."""
-    program = runner.program
-    source = program.tensors[program.graph.input.name]
-    runner.emulator.write(source.address, source.dtype.pack(np.asarray(x, np.int64)))
-    return runner.emulator.call(
-        program.entry, limit=cycles, stack=program.stack_top, stack_floor=program.stack_floor
-    )
 
 
 def _written(runner: Runner, x: NDArray[Any], node: Node, index: int, value: int) -> int:
@@ -141,7 +130,7 @@ def _trace(runner: Runner, x: NDArray[Any], cycle: int) -> Iterator[str]:
     steps = {0: runner.program.entry}  # cycles at which instructions begin, and where
     at, wanted = cycle + 8 * AFTER, BEFORE + 9 * AFTER
     while at > 0 and len(steps) < wanted:
-        stopped = _stop_after(runner, x, at)
+        stopped = runner.stop_after(x, at)
         steps[stopped.cycles] = stopped.pc
         at -= 1
     begins = sorted(steps)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.listing import ListedLine, list_program
-from harness.profile import ProfiledRun, layer_at
+from harness.profile import ProfiledRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +39,25 @@ class Block:
 
 
 def instruction_costs(result: ProfiledRun) -> list[InstructionCost]:
-    """Every executed instruction, by address, with the line of the source that it is."""
+    """Every executed instruction, by address, with the line of the source that it is.
+
+    One that several layers share stands there for each of them.
+    """
     lines = {line.address: line for line in list_program(result.program)}
     places = list(result.program.image.places.items())[::-1]
     costs = []
-    profile = result.instructions
-    for pc, cycles, count in zip(profile.pcs, profile.cycles, profile.counts, strict=True):
-        at = int(pc)
-        symbol = next(name for address, name in places if address <= at)
-        layer = layer_at(result.program, at)
-        costs.append(InstructionCost(lines[at], at, layer, symbol, int(cycles), int(count)))
-    return costs
+    for layer, part in result.parts.items():
+        for pc, cycles, count in zip(part.pcs, part.cycles, part.counts, strict=True):
+            at = int(pc)
+            symbol = next(name for address, name in places if address <= at)
+            costs.append(InstructionCost(lines[at], at, layer, symbol, int(cycles), int(count)))
+    return sorted(costs, key=lambda cost: cost.address)
 
 
 def hot_blocks(costs: Sequence[InstructionCost]) -> list[Block]:
     """The blocks, the costliest first."""
     blocks: list[list[InstructionCost]] = []
-    for cost in costs:
+    for cost in sorted(costs, key=lambda cost: cost.layer):
         last = blocks[-1][-1] if blocks else None
         if last and last.address + len(last.line.data) == cost.address and _alike(last, cost):
             blocks[-1].append(cost)
@@ -65,7 +67,7 @@ def hot_blocks(costs: Sequence[InstructionCost]) -> list[Block]:
 
 
 def _alike(one: InstructionCost, other: InstructionCost) -> bool:
-    return (one.symbol, one.count) == (other.symbol, other.count)
+    return (one.layer, one.symbol, one.count) == (other.layer, other.symbol, other.count)
 
 
 def render_blocks(blocks: Sequence[Block], total: int) -> str:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from harness.errors import Difference, HarnessError, Mismatch
 from harness.plans import PlanPolicy, compile_model
-from harness.profile import profile
 from harness.record import DOES_NOT_FIT, FITS, REST, Record
 from harness.run import DEFAULT_LIMIT, Run, Runner
 from kernels import reference
@@ -91,7 +90,7 @@ def measure(
         records = _unfit(model, target, misfit)
         return Measurement(model, target, digest(x), records, None, None, misfit)
     runner = Runner(program, limit=limit)
-    profile(runner, x[0])  # traced, so it also sees what full speed cannot: code read as data
+    runner.infer(x[0], profile=True)  # traced, so it also sees code read as data, as profiles do
     runs = []
     for number, run in enumerate(runner.infer_all(x), start=1):
         runs.append(run)

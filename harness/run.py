@@ -120,18 +120,31 @@ class Runner:
         for x in check_inputs(self.program.graph, np.asarray(inputs)):
             yield self._infer(x)
 
-    def _infer(self, x: NDArray[np.int64], *, profile: bool = False, touched: bool = False) -> Run:
+    def stop_after(
+        self, x: NDArray[np.integer], cycles: int, *, profile: bool = False, touched: bool = False
+    ) -> CallResult:
+        """Run one input until no instruction begins any more after so many cycles.
+
+        The result's marks are at the layers' first instructions and at the final return.
+        """
         source = self.program.tensors[self.program.graph.input.name]
-        self.emulator.write(source.address, source.dtype.pack(x))
-        result = self.emulator.call(
+        self.emulator.write(source.address, source.dtype.pack(np.asarray(x, np.int64)))
+        return self.emulator.call(
             self.program.entry,
-            limit=self.limit,
+            limit=cycles,
             stack=self.program.stack_top,
             stack_floor=self.program.stack_floor,
             marks=self._marks,
             profile=profile,
             touched=touched,
         )
+
+    def layer_of(self, pc: int) -> str | None:
+        """The layer whose first instruction is there."""
+        return self._starts.get(pc)
+
+    def _infer(self, x: NDArray[np.int64], *, profile: bool = False, touched: bool = False) -> Run:
+        result = self.stop_after(x, self.limit, profile=profile, touched=touched)
         if result.reason is not StopReason.RETURNED:
             name = f"{self.program.graph.name} on {self.program.target.name}"
             raise RunFailed(name, result, self.program.image.place(result.pc))

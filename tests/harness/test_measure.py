@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,12 +23,12 @@ from tiny_model import (
 from emulators.zilog import Z80
 from harness.errors import Difference, HarnessError, Mismatch
 from harness.measure import first_difference, measure
+from harness.plans import PlanPolicy, compile_model
 from harness.record import DOES_NOT_FIT, FITS, REST, Record
 from harness.run import Run, Runner
 from kernels.compile import compile_graph
 from kernels.errors import DoesNotFit, GraphError, Unsupported
 from kernels.image import Program
-from kernels.ir import Graph
 from kernels.target import Region, Target, find_target
 from models import Model, UnknownModel
 
@@ -198,14 +199,14 @@ def _one_weight_off(monkeypatch: pytest.MonkeyPatch) -> None:
     other = WEIGHTS.copy()
     other[0, 1] = 5
 
-    def tampering(graph: Graph, target: Target, encodings: Mapping[str, str]) -> Program:
-        program = compile_graph(graph, target, encodings)
-        image = compile_graph(tiny_graph(other), target, encodings).image
+    def tampering(model: Model, target: Target, *how: Any) -> Program:
+        program = compile_model(model, target, *how)
+        image = compile_graph(tiny_graph(other), target, program.choices).image
         changed = [a != b for a, b in zip(program.image.data, image.data, strict=True)]
         assert 0 < sum(changed) < 5  # the weight, and what a kernel derives from it
         return replace(program, image=image)
 
-    monkeypatch.setattr(MODULE, "compile_graph", tampering)
+    monkeypatch.setattr(MODULE, "compile_model", tampering)
 
 
 @pytest.mark.usefixtures("_one_weight_off")
@@ -248,7 +249,9 @@ def test_the_first_difference_is_by_input_then_output_then_element() -> None:
 
 
 def test_a_program_too_long_for_the_flash() -> None:
-    fitting, measured = measure(tiny_model(), "uno"), measure(tiny_model(), CRAMPED_FLASH)
+    """Its smallest plan is told."""
+    fitting = measure(tiny_model(), "uno", plan=PlanPolicy.SMALLEST)
+    measured = measure(tiny_model(), CRAMPED_FLASH)
     assert fitting.program is not None
     total = measured.total
     assert [record.layer for record in measured.records] == [None, "fc", "best", REST]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from sharing_model import SHARING, profiled_sharing
 from tiny_model import INPUTS, tiny_graph
 
 from harness.profile import ProfiledRun, profile
@@ -65,3 +66,23 @@ def test_symbols_are_in_the_order_of_their_addresses() -> None:
     assert result.symbols[0].symbol == "fc"
     assert result.symbols[-1].symbol == "return"
     assert result.symbols[-1].layer == REST
+
+
+@pytest.mark.parametrize("target", SHARING)
+def test_shared_code_is_of_the_layer_that_runs_it(target: str) -> None:
+    """Both layers spend cycles below the same labels, and all of a layer's cycles are its own."""
+    result = profiled_sharing(target)
+    by_layer: Counter[str] = Counter()
+    layers: dict[str, set[str]] = {}
+    for cost in result.symbols:
+        by_layer[cost.layer] += cost.cycles
+        layers.setdefault(cost.symbol, set()).add(cost.layer)
+    assert by_layer == result.layers
+    assert {"one", "two"} in layers.values()
+    for part, total in ((result.parts[layer], result.layers[layer]) for layer in result.layers):
+        assert int(part.cycles.sum()) == total
+        assert (part.counts > 0).all()
+    whole = Counter(dict(zip(result.instructions.pcs, result.instructions.cycles, strict=True)))
+    for part in result.parts.values():
+        whole.subtract(dict(zip(part.pcs, part.cycles, strict=True)))
+    assert set(whole.values()) == {0}

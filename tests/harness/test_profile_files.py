@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_runs import Cli
+from sharing_model import SHARING, profiled_sharing
 from tiny_model import INPUTS, tiny_graph, tiny_model
 
 from harness.activity import Activity, measure_activity, render_activity
@@ -71,20 +72,37 @@ def test_a_block_is_shown_with_cycles_and_counts() -> None:
     assert first.split()[4:6] == ["ld", "r17,"]
 
 
-def test_folded_stacks(tmp_path: Path) -> None:
-    result = profiled("uno")
+RUNS = {target: lambda target=target: profiled(target) for target in TARGETS} | {
+    f"shared-{target}": lambda target=target: profiled_sharing(target) for target in SHARING
+}
+
+
+@pytest.fixture(params=RUNS.values(), ids=RUNS)
+def result(request: pytest.FixtureRequest) -> ProfiledRun:
+    """A run of layers with code of their own, or with shared code."""
+    found: ProfiledRun = request.param()
+    return found
+
+
+def root_of(result: ProfiledRun) -> str:
+    return f"{result.program.graph.name} on {result.program.target.name}"
+
+
+def test_folded_stacks(tmp_path: Path, result: ProfiledRun) -> None:
     write_folded(tmp_path / "f", result, instruction_costs(result))
     by_layer: Counter[str] = Counter()
+    stacks = []
     for line in (tmp_path / "f").read_text().splitlines():
         stack, _, cycles = line.rpartition(" ")
         root, layer, *_ = stack.split(";")
-        assert root == "tiny on uno"
+        assert root == root_of(result)
         by_layer[layer] += int(cycles)
+        stacks.append(stack)
     assert by_layer == result.layers
+    assert len(set(stacks)) == len(stacks)
 
 
-def test_speedscope(tmp_path: Path) -> None:
-    result = profiled("cpm")
+def test_speedscope(tmp_path: Path, result: ProfiledRun) -> None:
     write_speedscope(tmp_path / "s.json", result, instruction_costs(result))
     document = json.loads((tmp_path / "s.json").read_text())
     frames = [frame["name"] for frame in document["shared"]["frames"]]
@@ -94,7 +112,7 @@ def test_speedscope(tmp_path: Path) -> None:
     assert sum(found["weights"]) == found["endValue"] == result.cycles
     by_layer: Counter[str] = Counter()
     for sample, weight in zip(found["samples"], found["weights"], strict=True):
-        assert frames[sample[0]] == "tiny on cpm"
+        assert frames[sample[0]] == root_of(result)
         by_layer[frames[sample[1]]] += weight
     assert by_layer == result.layers
     assert len(set(frames)) == len(frames)
@@ -103,10 +121,8 @@ def test_speedscope(tmp_path: Path) -> None:
 COST = re.compile(r"0x[0-9a-f]+ (\d+) (\d+) (\d+)")
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_callgrind(tmp_path: Path, target: str) -> None:
+def test_callgrind(tmp_path: Path, result: ProfiledRun) -> None:
     """Self costs add up to the run; what a layer's call costs is what the layer took."""
-    result = profiled(target)
     path = tmp_path / "callgrind.out"
     write_callgrind(path, result, instruction_costs(result))
     source = (tmp_path / "callgrind.out.s").read_text()
@@ -130,7 +146,7 @@ def test_callgrind(tmp_path: Path, target: str) -> None:
             else:
                 own[function] += int(match[2])
     assert sum(own.values()) == result.cycles
-    root = f"tiny on {target}"
+    root = root_of(result)
     assert {layer: n for (caller, layer), n in calls.items() if caller == root} == result.layers
     for layer, cycles in result.layers.items():
         inside = sum(n for (caller, _), n in calls.items() if caller == layer)
