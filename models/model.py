@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kernels import reference
 from kernels.ir import Graph
+from models.chat.talk import Talk
 
 BATCH = 1024
 
@@ -51,7 +52,8 @@ class Model:
     labels: the right class of each of `inputs`, int64 (n,); None where there is none.
     evaluation: the labelled set that accuracy is of; may be far larger than `inputs`.
     notes: lines for below the table.
-    full_inputs: all of `inputs`, where some were left out.
+    full_inputs: all of `inputs`, where some were left out. talk: how text becomes inputs, and
+    classes a reply, of a network that can be talked with.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Model:
     reference: Reference
     notes: tuple[str, ...] = ()
     full_inputs: NDArray[np.uint8] | None = None
+    talk: Talk | None = None
 
     @property
     def calibration(self) -> NDArray[np.uint8]:

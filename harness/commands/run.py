@@ -25,6 +25,7 @@ from harness.options import (
 from harness.plans import PlanPolicy, compile_model
 from harness.record import REST
 from harness.run import Run, Runner
+from harness.spoken import say, spoken_content, spoken_table
 from harness.table import Heading, Table
 from harness.terminal import as_text, show
 from kernels import reference
@@ -42,15 +43,26 @@ def command(
         Path | None,
         typer.Option(help="Run this input instead: integers as text, or an array as .npy."),
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(help="Say this to a chat network: it replies, character by character."),
+    ] = None,
     encoding: EncodingOption = None,
     plan: PlanOption = PlanPolicy.AUTO,
     json: JsonOption = None,
 ) -> None:
     """Run one input: its outputs, beside the reference's, and the cycles of each layer.
 
-    Exits with 1 where an output is not the reference's.
+    With --text, run all that a reply takes. Exits with 1 where an output is not the reference's.
     """
     loaded = load(model, data)
+    if text is not None:
+        program = compile_model(loaded, find_target(target), plan, parse_encodings(encoding))
+        said = say(loaded, program, text)
+        show(as_text(spoken_table(said)), json, spoken_content(said))
+        if not said.bit_exact:
+            raise typer.Exit(1)
+        return
     x = read_input(file, loaded.graph.input.shape) if file else chosen_input(loaded, sample)
     program = compile_model(loaded, find_target(target), plan, parse_encodings(encoding))
     run = Runner(program).infer(x)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models import recipes, tasks
 from models.chat.protocols import ChatTask
+from models.chat.talk import Talk
 from models.compress import checkpoint
 from models.compress.recipe import Recipe
 from models.errors import ModelFileError
@@ -73,6 +74,7 @@ def _model(stored: checkpoint.Checkpoint, task: Task) -> Model:
         evaluation=Evaluation(what, examples.inputs, examples.labels),
         reference=Reference(f"float PyTorch, {what}", reference_accuracy, stages),
         notes=(f"trained with seed {stored.seed}", *_bracket(task)),
+        talk=Talk(task.charset, task.encode) if isinstance(task, ChatTask) else None,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.chat.talk import Talk
 from models.evaluation import ReplyTable
 from models.model import FLOAT, Evaluation, Model, Reference, Stages
 from models.registry import register
@@ -50,4 +51,5 @@ def load(folder: Path) -> Model:
             f"a table of reply prefixes that ignores the query reaches {blind:.1%}",
             f"inputs: free-running replies to the first {BENCHMARK_QUERIES} unique queries",
         ),
+        talk=Talk(chat.weights.charset),
     )
