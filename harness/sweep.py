@@ -18,9 +18,9 @@ import numpy as np
 from harness.emulate import Shard, run_shard
 from harness.errors import HarnessError
 from harness.executor import Executor
+from harness.plans import PlanPolicy, compile_model
 from harness.record import DOES_NOT_FIT, FITS
 from kernels import reference
-from kernels.compile import compile_graph
 from kernels.errors import CompilerError, DoesNotFit
 from kernels.image import Program
 from kernels.target import Region, Target, find_target
@@ -35,6 +35,7 @@ class Configuration:
 
     encodings: (layer, name) pairs. budget: bytes of code memory in place of the target's own; None
     for these. start, count: which examples of the model's evaluation. data: the model's folder.
+    plan: how the encodings of the other layers are chosen, within the budget.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Configuration:
     start: int
     count: int
     data: str | None = None
+    plan: PlanPolicy = PlanPolicy.AUTO
 
     @property
     def program(self) -> Configuration:
@@ -61,7 +63,8 @@ class Outcome:
     """What a configuration gave. Sums are over its examples, and exact; None where nothing ran.
 
     verdict: `fits`, `does not fit`, or `refused`, with the reason. layer_cycles: sums by layer.
-    right: how many classes were right. equal: how many examples equal the reference.
+    right: how many classes were right. equal: how many examples equal the reference. held: how
+    each layer's weights are.
     """
 
     configuration: Configuration
@@ -76,6 +79,7 @@ class Outcome:
     layer_cycles: Mapping[str, int] | None = None
     right: int | None = None
     equal: int | None = None
+    held: Mapping[str, str] | None = None
 
 
 def configurations(
@@ -87,6 +91,7 @@ def configurations(
     examples: int | None = None,
     shard: int = 256,
     data: Path | None = None,
+    plan: PlanPolicy = PlanPolicy.AUTO,
 ) -> list[Configuration]:
     """All combinations. encodings: names to try by layer; layers that a model lacks are left out.
 
@@ -103,7 +108,7 @@ def configurations(
         starts = range(0, count, shard)
         for target, chosen, budget, start in product(targets, choices, budgets, starts):
             size = min(shard, count - start)
-            found.append(Configuration(name, target, chosen, budget, start, size, folder))
+            found.append(Configuration(name, target, chosen, budget, start, size, folder, plan))
     return found
 
 
@@ -141,6 +146,7 @@ def run_configuration(configuration: Configuration) -> Outcome:
         layer_cycles={name: int(n.sum()) for name, n in emulated.layer_cycles.items()},
         right=int((answers == labels).sum()),
         equal=int(equal.sum()),
+        held={layer: str(choice) for layer, choice in program.choices.items()},
     )
 
 
@@ -151,8 +157,8 @@ def _model(name: str, data: str | None) -> Model:
 
 @lru_cache(maxsize=16)
 def _compiled(configuration: Configuration) -> Program:
-    graph = _model(configuration.model, configuration.data).graph
-    return compile_graph(graph, _target(configuration), dict(configuration.encodings))
+    model, encodings = _model(configuration.model, configuration.data), configuration.encodings
+    return compile_model(model, _target(configuration), configuration.plan, dict(encodings))
 
 
 def _target(configuration: Configuration) -> Target:
@@ -214,8 +220,9 @@ def _outcome(flat: dict[str, object]) -> Outcome:
     stored = flat.pop("configuration")
     if not isinstance(stored, dict):
         raise TypeError("configuration")
+    plan = PlanPolicy(stored.pop("plan", PlanPolicy.RANK))  # all that there was once
     encodings = tuple((str(layer), str(name)) for layer, name in stored.pop("encodings"))
-    return Outcome(Configuration(encodings=encodings, **stored), **flat)  # type: ignore[arg-type]
+    return Outcome(Configuration(encodings=encodings, plan=plan, **stored), **flat)  # type: ignore[arg-type]
 
 
 def merged(outcomes: Iterable[Outcome]) -> list[Outcome]:

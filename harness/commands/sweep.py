@@ -13,11 +13,13 @@ from harness.executor import executor_for
 from harness.options import (
     DataOption,
     JsonOption,
+    PlanOption,
     SchedulerOption,
     TargetsOption,
     WorkersOption,
     complete_model,
 )
+from harness.plans import PlanPolicy
 from harness.record import FITS
 from harness.store import check_writable
 from harness.sweep import Outcome, configurations, merged, sweep
@@ -41,6 +43,7 @@ def command(
         list[int] | None,
         typer.Option(min=1, help="Bytes of code memory, in place of the target's; repeatable."),
     ] = None,
+    plan: PlanOption = PlanPolicy.AUTO,
     examples: Annotated[
         int | None, typer.Option(min=1, help="Run only the first N examples.")
     ] = None,
@@ -50,6 +53,8 @@ def command(
     json: JsonOption = None,
 ) -> None:
     """Run every combination of models, targets, encodings and budgets; interrupt it at will.
+
+    Layers without an encoding get the one that --plan says, within the budget.
 
     Exits with 1 where an output differs from the reference.
     """
@@ -64,6 +69,7 @@ def command(
         examples=examples,
         shard=shard,
         data=data,
+        plan=plan,
     )
     with counted("configurations", len(wanted)) as progress:
         outcomes = sweep(wanted, executor_for(workers, scheduler), journal, progress)
@@ -93,7 +99,8 @@ def _table(programs: list[Outcome]) -> Table:
 
 def _row(outcome: Outcome) -> tuple[str, ...]:
     one = outcome.configuration
-    encodings = " ".join(f"{layer}={name}" for layer, name in one.encodings)
+    held = outcome.held or dict(one.encodings)
+    encodings = " ".join(f"{layer}={name.replace(' ', '')}" for layer, name in held.items())
     head = (one.model, one.target, encodings, "" if one.budget is None else f"{one.budget:,}")
     flash = "" if outcome.flash_bytes is None else f"{outcome.flash_bytes:,}"
     if outcome.verdict != FITS or outcome.cycles_sum is None:

@@ -16,6 +16,8 @@ from distributed import LocalCluster
 from harness.errors import HarnessError
 from harness.executor import Dask, Here, J, Processes, R
 from harness.measure import measure
+from harness.plans import PlanPolicy
+from harness.record import DOES_NOT_FIT, FITS
 from harness.sweep import Configuration, configurations, merged, read_journal, sweep
 from models import load, predict
 
@@ -70,6 +72,27 @@ def test_what_cannot_be_compiled_is_an_outcome(tmp_path: Path) -> None:
     assert refused.verdict == "refused"
     assert "index-lists cannot hold weights" in str(refused.reason)
     assert read_journal(tmp_path / "j") == [unfit, refused]
+
+
+def test_a_budget_gets_the_plan_that_fits_it(tmp_path: Path) -> None:
+    """By rank the program has 25 KB; within 20 KB another plan is slower, and smaller still."""
+    budgets = (None, 20_000, 16_500)
+    plans = {
+        policy: sweep(
+            configurations(["chat-a-ternary"], ["uno"], budgets=budgets, examples=5, plan=policy),
+            Here(),
+            tmp_path / policy,
+        )
+        for policy in (PlanPolicy.AUTO, PlanPolicy.RANK)
+    }
+    assert [one.verdict for one in plans[PlanPolicy.RANK]] == [FITS, DOES_NOT_FIT, DOES_NOT_FIT]
+    fitting = plans[PlanPolicy.AUTO]
+    assert [(one.verdict, one.equal) for one in fitting] == [(FITS, 5)] * 3
+    for outcome, budget in zip(fitting[1:], budgets[1:], strict=True):
+        assert budget is not None
+        assert (outcome.flash_bytes or 0) <= budget
+    assert len({str(one.held) for one in fitting}) == 3
+    assert read_journal(tmp_path / PlanPolicy.AUTO) == fitting
 
 
 class Interrupted(Here):
