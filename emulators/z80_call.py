@@ -38,7 +38,6 @@ class Run:
     ) -> None:
         self._core = core
         self._bounds = bounds
-        self._executable = bounds.permissions.executable.tobytes()
         self._marked = marked
         self._m1_wait = m1_wait
         self._records = records
@@ -87,16 +86,21 @@ class Run:
             return True
         if core.pc == bounds.return_address:
             return core.sp != bounds.balanced_sp or core.cycles > bounds.limit
-        return not whole or not self._executable[core.pc] or core.cycles >= bounds.limit
+        if not core.guard.is_code(bounds.permissions, core.pc):
+            return True
+        return not whole or core.cycles >= bounds.limit
 
     def _trace(self) -> Stop | None:
         """Execute some steps, find what should have ended the call, and take back the rest."""
         core, start = self._core, self._core.cycles
         checkpoint = core.save()
-        log = core.log_steps(self._chunk, self._executable)
+        bank, memory = core.guard.bank, core.guard.memory_now()
+        permissions = core.guard.shown(self._bounds.permissions)
+        log = core.log_steps(self._chunk, permissions.executable.tobytes())
         self._chunk = min(2 * self._chunk, _MANY_STEPS)
-        trace = Trace(log, core.memory, self._m1_wait)
-        stop = trace.first_stop(replace(self._bounds, start=start), core.guard)
+        trace = Trace(log, memory, self._m1_wait, bank)
+        bounds = replace(self._bounds, permissions=permissions, start=start)
+        stop = trace.first_stop(bounds, core.guard)
         done, counted = (stop.resume, stop.counted) if stop else (trace.size, trace.size)
         if stop:
             core.restore(checkpoint)

@@ -154,13 +154,17 @@ class Core:
         """Execute at least `count` steps, whatever happens, and log the CPU before each.
 
         A step is an instruction or one of its DD and FD prefixes. Ends between instructions, with
-        the CPU after the last one, unless an instruction runs out of what is executable.
+        the CPU after the last one, unless an instruction runs out of what is executable; and
+        before that where another bank shows.
         """
         step, head, log = self._machine.step_over_breakpoint, self._head, bytearray()
-        self.guard.start_log(log)
+        guard, bank = self.guard, self.guard.bank
+        guard.start_log(log)
         for _ in repeat(None, count):
             log += head
             step()
+            if guard.bank != bank:
+                break
         while self.within_instruction and executable[self.pc]:
             log += head
             step()

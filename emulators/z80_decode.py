@@ -27,6 +27,8 @@ _NOWHERE, _HL, _BC, _DE, _NN, _SP, _BELOW_SP = range(7)
 _CB, _ED = 0xCB, 0xED
 PREFIXES: Final = (0xDD, 0xFD)
 
+LONGEST: Final = 4  # bytes of an instruction
+
 Words = NDArray[np.uint16]
 
 

@@ -19,6 +19,7 @@ from emulators.base import EmulatorError, MemoryMap, StopReason
 if TYPE_CHECKING:
     from emulators.z80_banks import Rom
 
+_BREAKPOINT = 1 << 0
 _READ = 1 << 1
 _WRITE = 1 << 2
 _SIZE: Final = 0x10000
@@ -141,8 +142,30 @@ class Guard:
             window = self._rom.banks.window
             self._memory[window.start : window.stop] = self._rom.data[bank].tobytes()
             self._machine.unmark_addrs(window.start, len(window), _READ)
-            for start, size in _runs(~self._rom.readable[bank]):
-                self._machine.mark_addrs(window.start + start, size, _READ)
+            self._machine.unmark_addrs(window.start, len(window), _BREAKPOINT)
+            # Fetches are reads to the library, so reads of code cannot be marked.
+            unread = ~(self._rom.readable[bank] | self._rom.executable[bank])
+            for mask, mark in ((unread, _READ), (self._rom.stops[bank], _BREAKPOINT)):
+                for start, size in _runs(mask):
+                    self._machine.mark_addrs(window.start + start, size, mark)
+
+    def shown(self, permissions: Permissions) -> Permissions:
+        """What may be done now, given what may be done but for the window."""
+        return self._rom.shown(permissions, self.bank) if self._rom else permissions
+
+    def is_code(self, permissions: Permissions, pc: int) -> bool:
+        """Whether an address can be executed now."""
+        if self._rom and pc in self._rom.banks.window:
+            return bool(self._rom.executable[self.bank, pc - self._rom.banks.window.start])
+        return bool(permissions.executable[pc])
+
+    def code_address(self, pc: int) -> int:
+        """The code address of what shows at an address now."""
+        return self._rom.banks.code_address(pc, self.bank) if self._rom else pc
+
+    def memory_now(self) -> memoryview:
+        """What holds the code that is executed until another bank shows."""
+        return memoryview(bytes(self._memory)) if self._rom else self._memory
 
     def lay(self, permissions: Permissions, stack: range) -> None:
         """Mark what a call with this stack must not touch; free if nothing changed."""
@@ -153,7 +176,6 @@ class Guard:
         self._permissions = allowed
         self._constant, self._writable = allowed.constant.tobytes(), allowed.writable.tobytes()
         self._machine.unmark_addrs(0, _SIZE, _READ | _WRITE)
-        # Fetches are reads to the library, so reads of code cannot be marked.
         self._mark(~(allowed.readable | allowed.executable), _READ)
         self._mark(~allowed.writable, _WRITE)
         self.select(self.bank)

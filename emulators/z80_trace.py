@@ -44,12 +44,13 @@ class Bounds:
 
 
 class Trace:
-    """The steps of one log: n of them, and n + 1 moments."""
+    """The steps of one log: n of them, and n + 1 moments. bank: which shows, but at the last."""
 
-    def __init__(self, log: bytearray, memory: memoryview, m1_wait: int) -> None:
+    def __init__(self, log: bytearray, memory: memoryview, m1_wait: int, bank: int) -> None:
         steps: NDArray[Any] = np.frombuffer(log, STEP)
         self._steps = steps
         self._memory = memory
+        self.bank = bank
         ticks = np.diff(steps["ticks"].astype(np.int64))
         self._wraps = ticks < 0
         ticks += FRAME * self._wraps

@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from emulators.base import CallResult, EmulatorError, MemoryMap
-from emulators.z80_banks import Banks, insert
+from emulators.z80_banks import Banks, Rom, insert
 from emulators.z80_call import Run
 from emulators.z80_core import MEMORY_SIZE, Core
-from emulators.z80_decode import instruction_length
+from emulators.z80_decode import LONGEST, instruction_length
 from emulators.z80_guard import Permissions
 from emulators.z80_records import Ledger, Touched
 from emulators.z80_trace import Bounds
 
 _RETURN_ADDRESS_SIZE = 2
-_LONGEST = 4
 _LD_R_A = b"\xed\x4f"
 
 
@@ -80,6 +79,7 @@ class Z80:
         for address, data in segments:
             self._core.memory[address : address + len(data)] = data
         self._core.guard.insert(rom)
+        self._rom: Rom | None = rom
 
     def write(self, address: int, data: bytes) -> None:
         """Write memory; EmulatorError outside the 64 KiB, and in a ROM of banks."""
@@ -123,7 +123,8 @@ class Z80:
         core.guard.start(sp)
         balanced_sp = (sp + _RETURN_ADDRESS_SIZE) % MEMORY_SIZE
         bounds = Bounds(self._permissions, self._return_address, balanced_sp, limit, 0)
-        ledger, notes = Ledger() if profile else None, Touched() if touched else None
+        ledger = Ledger(self._banks) if profile else None
+        notes = Touched() if touched else None
         run = Run(
             core,
             bounds,
@@ -143,7 +144,7 @@ class Z80:
         return CallResult(
             cycles=run.cycles,
             reason=reason,
-            pc=pc,
+            pc=core.guard.code_address(pc),
             stack_peak=stack - core.guard.lowest + 1,
             marks=tuple(run.marks),
             profile=ledger.profile() if ledger else None,
@@ -168,6 +169,8 @@ class Z80:
         """Whether LD R,A may be executed, for all we know."""
         if not self._permissions.guarded:
             return True
+        if self._rom and self._rom.executes(_LD_R_A):
+            return True
         memory = bytes(self._core.memory)
         at = memory.find(_LD_R_A)
         while at >= 0 and not self._permissions.executable[at]:
@@ -182,7 +185,7 @@ class Z80:
         return [
             pc
             for start, size in self._code_runs
-            for pc in range(start + max(size - _LONGEST + 1, 0), start + size)
+            for pc in range(start + max(size - LONGEST + 1, 0), start + size)
             for offset in range(1, instruction_length(memory, pc))
             if not executable[(pc + offset) % MEMORY_SIZE]
         ]

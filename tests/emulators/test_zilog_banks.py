@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from gnu_as import Assemble
 
-from emulators.base import EmulatorError, MemoryMap, StopReason
+from emulators.base import CallResult, EmulatorError, MemoryMap, StopReason
 from emulators.z80_banks import Banks
 from emulators.zilog import Z80
 
@@ -162,7 +162,7 @@ def test_waits_count_with_banks(z80_as: Assemble) -> None:
         ((ORIGIN - 1, b"xx"), MAP, "2 bytes at 0x3fff are outside all banks"),
         ((LAST - 1, b"xx"), MAP, "2 bytes at 0x403fff are outside all banks"),
         ((ORIGIN, b"x"), None, "only known under a memory map"),
-        ((ORIGIN, b"x"), MemoryMap((range(0x7FFF, 0x8001),), (), ()), "outside bank 0"),
+        ((ORIGIN, b"x"), MemoryMap((range(0x7FFF, 0x8001),), (), ()), "in more than one bank"),
         ((ORIGIN, b"x"), MemoryMap((), (range(LAST, LAST + 1),), ()), "outside all banks"),
         ((ORIGIN, b"x"), MemoryMap((), (), (range(0xBFFF, 0xC001),)), "0xbfff is declared both"),
         ((ORIGIN, b"x"), MemoryMap((), (), (range(0x3FFF, 0x4001),)), "0x4000 is declared both"),
@@ -182,3 +182,99 @@ def test_a_rom_is_not_written_from_outside(cpu: Z80, address: int) -> None:
     cpu.write(0x3FFF, b"x")
     cpu.write(0xC000, b"x")
     assert cpu.read(0x3FFF, 1) + cpu.read(0xC000, 1) == b"xx"
+
+
+# Code: of bank 0, of bank 1 at the window's first byte, of bank 2 at its last ones.
+CODE_MAP = MemoryMap(
+    (range(ORIGIN, 0x4080), range(0x8000, 0x8010), range(0xFFFC, 0x10000)),
+    (range(0x8010, 0x8020),),
+    (range(0xC000, 0xC100),),
+)
+
+
+def run_banks(
+    cpu: Z80, z80_as: Assemble, fixed: str, one: str, two: str = "ret\n", **options: Any
+) -> CallResult:
+    """Run code of bank 0, which calls that of the others."""
+    segments = [
+        (ORIGIN, z80_as(fixed, ORIGIN)),
+        (0x8000, z80_as(one, 0x8000)),
+        (0xFFFC, z80_as(two, 0xBFFC)),
+    ]
+    cpu.load(segments, CODE_MAP)
+    return cpu.call(ORIGIN, **STACK, **options)
+
+
+CALLS = "ld a, 1\nld (0x7000), a\ncall 0x8000\nld a, 2\nld (0x7000), a\ncall 0xbffc\nret\n"
+
+
+@pytest.mark.parametrize("waits", [0, 1])
+@pytest.mark.parametrize("profile", [False, True])
+def test_code_runs_in_the_bank_that_shows(z80_as: Assemble, waits: int, profile: bool) -> None:
+    cpu = Z80(m1_wait=waits, banks=BANKS)
+    one = "ld hl, 0xc000\ninc (hl)\nret\n"
+    result = run_banks(cpu, z80_as, LATE + CALLS, one, "inc (hl)\nret\n", profile=profile)
+    late = 10 + waits + 9000 * (26 + 4 * waits) - 5
+    steps = 2 * (7 + 13 + 17 + 11 + 10) + 10 + 10
+    assert (result.reason, result.cycles) == (RETURNED, late + steps + waits * 12)
+    assert cpu.read(0xC000, 1) == b"\2"
+    if result.profile:
+        pcs = result.profile.pcs.tolist()
+        cycles = dict(zip(pcs, result.profile.cycles.tolist(), strict=True))
+        assert sum(cycles.values()) == result.cycles
+        assert [pc for pc in pcs if pc >= 0x8000] == [0x8000, 0x8003, 0x8004, 0xFFFC, 0xFFFD]
+        assert cycles[0xFFFC] == cycles[0x8003] == 11 + waits
+
+
+@pytest.mark.parametrize("profile", [False, True])
+def test_code_may_select_another_bank_below_itself(z80_as: Assemble, profile: bool) -> None:
+    """The next instruction is the new bank's: decoded as such, though the trace began before."""
+    cpu = Z80(banks=BANKS)
+    first = "ld a, 1\nld (0x7000), a\njp 0x8000\n"
+    one = "ld hl, 0xc000\nld a, 2\njp 0x4010\n"
+    switch = ".org 0x10\nld (0x7000), a\njp 0xbffc\n"
+    result = run_banks(cpu, z80_as, first + switch, one, "dec (hl)\nret\n", profile=profile)
+    assert (result.reason, cpu.read(0xC000, 1)) == (RETURNED, b"\xff")
+    assert result.cycles == 7 + 13 + 10 + 10 + 7 + 10 + 13 + 10 + 11 + 10
+
+
+@pytest.mark.parametrize("profile", [False, True])
+@pytest.mark.parametrize(
+    ("fixed", "one", "two", "reason", "pc", "address"),
+    [
+        # Code of bank 1 is none of bank 2's, nor of bank 0's.
+        ("ld a, 2\nld (0x7000), a\njp 0x8000\n", "ret\n", "ret\n", "OUTSIDE_CODE", 0x4005, None),
+        ("jp 0x8000\n", "ret\n", "ret\n", "OUTSIDE_CODE", 0x4000, None),
+        (CALLS, "ret\n", "nop\nnop\nnop\ninc a\n", "OUTSIDE_CODE", 0xFFFF, None),
+        # An instruction is cut off where the bank ends.
+        (CALLS, "ret\n", "nop\nnop\nnop\n.byte 0x3e\n", "OUTSIDE_CODE", 0xFFFF, None),
+        (CALLS, "ld (0x8010), a\nret\n", "ret\n", "WRITE_TO_CODE", 0x8000, 0x8010),
+        (CALLS, "ld a, (0x8010)\nld a, (0x8020)\nret\n", "ret\n", "BAD_READ", 0x8003, 0x8020),
+    ],
+)
+def test_faults_in_banks(
+    cpu: Z80,
+    z80_as: Assemble,
+    *,
+    fixed: str,
+    one: str,
+    two: str,
+    reason: str,
+    pc: int,
+    address: int | None,
+    profile: bool,
+) -> None:
+    result = run_banks(cpu, z80_as, fixed, one, two, profile=profile)
+    assert (result.reason.name, result.pc, result.address) == (reason, pc, address)
+
+
+def test_code_of_a_bank_is_no_data_of_it(cpu: Z80, z80_as: Assemble) -> None:
+    result = run_banks(cpu, z80_as, CALLS, "ld a, (0x8001)\nret\n", "ret\n", profile=True)
+    assert (result.reason, result.pc, result.address) == (StopReason.BAD_READ, 0x8000, 0x8001)
+
+
+def test_ld_r_is_found_in_banks(z80_as: Assemble) -> None:
+    """It disturbs the count of M1 cycles, so such a program is traced."""
+    cpu = Z80(m1_wait=1, banks=BANKS)
+    result = run_banks(cpu, z80_as, CALLS, "ld a, 99\nld r, a\nret\n", "ret\n")
+    assert (result.reason, result.cycles) == (RETURNED, 2 * (7 + 13 + 17 + 10) + 10 + 16 + 12)
