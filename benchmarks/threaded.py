@@ -1,4 +1,4 @@
-"""Choices of threaded encodings for the Z80, by how often inputs are active."""
+"""Choices of encodings for the Z80 whose columns know how often inputs are active."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def rates_of(model: Model, calibration: NDArray[np.integer]) -> Rates:
     return {layer.name: (values[layer.input.name] != 0).mean(axis=0) for layer in layers}
 
 
-def fast(rates: Rates) -> dict[str, Choice]:
-    """Threaded lists everywhere."""
-    return {name: Choice("threaded-lists", (), tuple(r.tolist())) for name, r in rates.items()}
+def everywhere(rates: Rates, encoding: str) -> dict[str, Choice]:
+    """One encoding for every layer."""
+    return {name: Choice(encoding, (), tuple(r.tolist())) for name, r in rates.items()}
 
 
 def within(model: Model, target: Target, rates: Rates, budget: int) -> dict[str, Choice]:

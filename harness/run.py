@@ -62,7 +62,7 @@ def memory_map(program: Program) -> MemoryMap:
         spans[part.kind].append(range(part.address, part.address + part.size))
     arena = program.target.arena_origin(program.arena.size)
     return MemoryMap(
-        code=(*spans[Kind.STARTUP], *spans[Kind.CODE]),
+        code=(*spans[Kind.STARTUP], *spans[Kind.CODE], *spans[Kind.BANKED_CODE]),
         constants=(*spans[Kind.CONST], *spans[Kind.BANKED]),
         data=(range(arena, arena + program.arena.size),),
     )

@@ -45,6 +45,15 @@ class Shared:
     layer: str | None = None
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Banked:
+    """Constants, or code to be executed, in a bank. first: whether at the bank's first byte."""
+
+    text: Assembly
+    code: bool = False
+    first: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """One layer to be written.
@@ -53,7 +62,8 @@ class Job:
     the first 64 KiB of flash. code: falls in, falls out.
     subroutines: by label, behind the program's final return. consts: behind all code.
     shared: by symbol, what several layers use, and constants whose symbol is absolute.
-    banked: by symbol, constants in banks.
+    banked: by symbol, constants in banks, and code that runs there.
+    left: by tensor, what its writer says of the form that it left it in.
     choice: how weights are held, None for ops without.
     reads, writes: forms of the input and the output, None where they are dense. writer: the node
     that wrote the input, None for the graph's own. limits, targets: see `at_most`, `jumps`.
@@ -65,6 +75,7 @@ class Job:
     ranges: Mapping[str, Range]
     shared: dict[str, Shared]
     far: bool = False
+    left: dict[str, object] = field(default_factory=dict)
     choice: Choice | None = None
     reads: Form | None = None
     writes: Form | None = None
@@ -73,7 +84,7 @@ class Job:
     consts: Assembly = field(init=False)
     subroutines: dict[str, Assembly] = field(default_factory=dict)
     scratches: list[Scratch] = field(default_factory=list)
-    banked: dict[str, Assembly] = field(default_factory=dict)
+    banked: dict[str, Banked] = field(default_factory=dict)
     buffer: Scratch | None = field(init=False, default=None)
     limits: dict[str, int] = field(default_factory=dict)
     targets: dict[str, set[str]] = field(default_factory=dict)
@@ -165,13 +176,14 @@ class Job:
         self.shared[self.label(name)] = Shared(self.assembly(), align, layer=self.node.name)
         return self.shared[self.label(name)].text
 
-    def bank(self, name: str) -> Assembly:
-        """Constants of this layer in a bank: at most as many bytes as one has, and no labels.
+    def bank(self, name: str, *, code: bool = False, first: bool = False) -> Assembly:
+        """Constants or code of this layer in a bank: at most as many bytes as one has.
 
-        Their symbol is the address in the window, and `bank_of` that symbol the bank's number.
+        Their symbol is the address in the window, and `bank_of` that symbol the bank's number; so
+        are the labels of code, while constants have none. first: at the first byte of a bank.
         """
-        self.banked[self.label(name)] = self.assembly()
-        return self.banked[self.label(name)]
+        self.banked[self.label(name)] = Banked(self.assembly(), code, first)
+        return self.banked[self.label(name)].text
 
 
 def bank_of(symbol: str) -> str:

@@ -46,7 +46,7 @@ class Edge:
 
 @dataclass(eq=False)
 class Flow:
-    """Instructions of a layer's code, its routines and the shared code it reaches, and all edges.
+    """Instructions of all code of a layer and of the shared code it reaches, and all edges.
 
     labels: the instruction at each. tagged: the instructions whose comments end in `#name`, by that
     name. nodes: instructions, and behind them one for each set of jumps to computed addresses.
@@ -70,6 +70,7 @@ def flow_of(job: Job) -> Flow:
     """The control flow of a layer; UnknownFlow where it jumps who knows where."""
     flow = Flow()
     spans = [_read(flow, text) for text in (job.code, *job.subroutines.values())]
+    spans += [_read(flow, one.text, name) for name, one in job.banked.items() if one.code]
     spans += [_read(flow, job.shared[name].text, name) for name in _reached(job)]
     flow.nodes = len(flow.instructions)
     if not flow.instructions:
@@ -94,7 +95,8 @@ def _reached(job: Job) -> Iterator[str]:
     """Symbols of shared code that the layer's code, or what it reaches, names as a target."""
     left = {name: shared.text.labels | {name} for name, shared in job.shared.items() if shared.code}
     named = {name for targets in job.targets.values() for name in targets}
-    for text in (job.code, *job.subroutines.values()):
+    banked = [one.text for one in job.banked.values() if one.code]
+    for text in (job.code, *job.subroutines.values(), *banked):
         named |= _named(text)
     while reached := [name for name, labels in left.items() if labels & named]:
         yield from reached

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     CODE = "code"
     CONST = "const"
     BANKED = "banked"  # constants that are read in the window of banks
+    BANKED_CODE = "banked code"  # what is executed there
     UNUSED = "unused"  # the rest of a bank
 
 

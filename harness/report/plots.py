@@ -21,6 +21,7 @@ _WHAT = {
     Kind.CODE: "code",
     Kind.CONST: "constants",
     Kind.BANKED: "constants",
+    Kind.BANKED_CODE: "code",
     Kind.UNUSED: "rest of banks",
 }
 _LABELLED = 13  # percent of a bar that hold a name

@@ -30,7 +30,7 @@ def emit_layers(
     far: bool,
 ) -> Emission:
     """Write every layer; `far` where constants may lie beyond the first 64 KiB of flash."""
-    emission = Emission()
+    emission, left = Emission(), dict[str, object]()
     writers = {node.output.name: node for node in graph.nodes}
     for node in graph.nodes:
         choice = plan.choices.get(node.name)
@@ -41,6 +41,7 @@ def emit_layers(
             plan.ranges,
             emission.shared,
             far,
+            left=left,
             choice=choice,
             reads=plan.forms.get(node.inputs[0]),
             writes=plan.forms.get(node.output.name),

@@ -32,7 +32,8 @@ def budgets(target: Target, parts: Sequence[Part], arena: Arena) -> tuple[Budget
     found = (Budget("flash", target.code.size, image), Budget("SRAM", target.data.size, data))
     if target.banks is None:
         return found
-    fixed = [part for part in parts if part.kind not in (Kind.BANKED, Kind.UNUSED)]
+    in_banks = (Kind.BANKED, Kind.BANKED_CODE, Kind.UNUSED)
+    fixed = [part for part in parts if part.kind not in in_banks]
     return (*found, Budget("bank 0", target.banks.size, _needs(fixed)))
 
 

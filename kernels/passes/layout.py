@@ -2,7 +2,7 @@
 
     startup | shared code | layers' code, each falling into the next | return | subroutines
     | constants
-    | constants in banks, each as a whole in one that is not the first
+    | constants and code in banks, each as a whole in one that is not the first
 
 Sizes come from the instruction tables, so a program is known to fit before it is assembled.
 """
@@ -10,11 +10,12 @@ Sizes come from the instruction tables, so a program is known to fit before it i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol, cast
 
 from kernels.asm import Assembly
+from kernels.emit import Banked
 from kernels.errors import CompilerError
 from kernels.image import Kind, Part
 from kernels.isa import Isa
@@ -81,23 +82,49 @@ def lay_out(emission: Emission, target: Target) -> list[Piece]:
     return pieces
 
 
+@dataclass(slots=True)
+class _Bank:
+    """What lies in a bank: layer, symbol and bytes of each, one behind the other."""
+
+    size: int
+    held: list[tuple[str, str, Banked]] = field(default_factory=list)
+
+    @property
+    def used(self) -> int:
+        return sum(one.text.size for _, _, one in self.held)
+
+    def takes(self, one: Banked) -> bool:
+        return not (one.first and self.held) and self.used + one.text.size <= self.size
+
+
 def _fill_banks(emission: Emission, target: Target, banks: Banks, address: int) -> Iterator[Piece]:
-    """Banks one after the other; what does not fit the rest of one goes to the next."""
-    banked = [(job, symbol) for job in emission.jobs for symbol in job.banked]
+    """Behind bank 0, in order, each in the first bank that has room; what is left is unused."""
+    filled: list[_Bank] = []
+    for layer, symbol, one in _banked(emission):
+        if one.text.size > banks.size:
+            raise CompilerError(f"{symbol}: {one.text.size:,} bytes are too many for a bank")
+        bank = next((bank for bank in filled if bank.takes(one)), None)
+        if bank is None:
+            bank = _Bank(banks.size)
+            filled.append(bank)
+        bank.held.append((layer, symbol, one))
     nothing = Assembly(startup_of(target).ISA, target.features)
-    for job, symbol in banked:
-        text = job.banked[symbol]
-        if text.size > banks.size:
-            raise CompilerError(f"{symbol}: {text.size:,} bytes are too many for a bank")
-        bank, used = divmod(address - target.code.origin, banks.size)
-        gap = banks.size - used if bank == 0 or used + text.size > banks.size else 0
-        if gap:
-            rest = Part(f"rest of bank {bank}", None, Kind.UNUSED, address, gap)
+    for number, bank in enumerate(filled):
+        end = target.code.origin + (number + 1) * banks.size
+        if address < end:
+            rest = Part(f"rest of bank {number}", None, Kind.UNUSED, address, end - address)
             yield Piece(rest, nothing, None)
-        address += gap
-        part = Part(symbol, job.node.name, Kind.BANKED, address, text.size)
-        yield Piece(part, text, symbol)
-        address += text.size
+        address = end
+        for layer, symbol, one in bank.held:
+            kind = Kind.BANKED_CODE if one.code else Kind.BANKED
+            yield Piece(Part(symbol, layer, kind, address, one.text.size), one.text, symbol)
+            address += one.text.size
+
+
+def _banked(emission: Emission) -> list[tuple[str, str, Banked]]:
+    """Layer, symbol and text of all that goes to banks; what needs a bank's first byte first."""
+    found = [(job.node.name, *item) for job in emission.jobs for item in job.banked.items()]
+    return sorted(found, key=lambda item: not item[2].first)
 
 
 def _parts(

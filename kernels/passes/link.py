@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +12,8 @@ from kernels.image import Image, Kind
 from kernels.passes.layout import Piece
 from kernels.target import Target
 from kernels.toolchain import assemble
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def link(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]) -> Image:
@@ -39,6 +42,7 @@ def source(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]
     lines = ["        .global infer", "        .text", f"        .org {target.code.origin:#x}"]
     equates = {**addresses, **_equates(target, pieces)}
     lines += [f"        .equ {symbol}, {value:#x}" for symbol, value in equates.items()]
+    far = _far(target, pieces)
     first = True
     for number, piece in enumerate(pieces):
         lines.append(f"\n; {piece.part.name}: {piece.part.size} bytes\n{_marker(number)}:")
@@ -47,7 +51,7 @@ def source(target: Target, pieces: Sequence[Piece], addresses: Mapping[str, int]
         if first and piece.part.kind is Kind.CODE and not piece.symbol:
             lines.append("infer:")
             first = False
-        lines.append(piece.text.text())
+        lines.append(in_window(piece.text.text(), far) if far else piece.text.text())
     return "\n".join(lines) + "\n"
 
 
@@ -55,13 +59,42 @@ def _equates(target: Target, pieces: Sequence[Piece]) -> dict[str, int]:
     """Where code finds the pieces that have a symbol: the address, and where in banks, the bank."""
     found = {}
     for piece in pieces:
-        if piece.symbol and target.banks and piece.part.kind is Kind.BANKED:
+        if piece.symbol and target.banks and piece.part.kind in (Kind.BANKED, Kind.BANKED_CODE):
             bank, offset = divmod(piece.start - target.code.origin, target.banks.size)
             found[piece.symbol] = target.banks.window.origin + offset
             found[bank_of(piece.symbol)] = bank
         elif piece.symbol:
             found[piece.symbol] = piece.start
     return found
+
+
+def _far(target: Target, pieces: Sequence[Piece]) -> dict[str, int]:
+    """How far labels of code in banks lie behind where the window shows them."""
+    if target.banks is None:
+        return {}
+    window, size = target.banks.window.origin, target.banks.size
+    found = {}
+    for piece in pieces:
+        if piece.part.kind is Kind.BANKED_CODE:
+            within = (piece.part.address - target.code.origin) % size
+            found.update(dict.fromkeys(piece.text.labels, piece.part.address - window - within))
+    return found
+
+
+def in_window(text: str, far: Mapping[str, int]) -> str:
+    """The text with labels of code in banks as the window shows them, but in relative jumps."""
+
+    def shown(label: re.Match[str]) -> str:
+        name = label[0]
+        return f"{name}-{far[name]:#x}" if name in far else name
+
+    def line(row: str) -> str:
+        code, mark, comment = row.partition(";")
+        if code.rstrip().endswith(":") or code.split(maxsplit=1)[:1] in (["jr"], ["djnz"]):
+            return row
+        return _NAME.sub(shown, code) + mark + comment
+
+    return "\n".join(map(line, text.split("\n")))
 
 
 def _check_names(pieces: Sequence[Piece], equated: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ class BankedRows:
         """Where a piece of a stream is to be written; pieces come in order."""
         block, within = divmod(piece, self.per_bank)
         name = f"{stream}_{block}"
-        return self.job.banked[self.job.label(name)] if within else self.job.bank(name)
+        return self.job.banked[self.job.label(name)].text if within else self.job.bank(name)
 
     def enter(self, stream: str) -> None:
         """Code before the loop over pieces, where each bank begins. HL stays, A, BC, DE do not."""

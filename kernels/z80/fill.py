@@ -5,6 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kernels.asm import Assembly
+from kernels.emit import Job
+from kernels.z80.stack_pointer import borrowed, may_borrow
+
+
+def start_values(job: Job, symbol: str, values: Sequence[int]) -> None:
+    """Write bytes from a symbol on, as `fill` does, or by LDIR where SP may not be borrowed.
+
+    That takes 21 T a byte, and the bytes again as constants, and clobbers BC, DE, HL.
+    """
+    if may_borrow(job.target):
+        with borrowed(job, "sp_start"):
+            fill(job.code, symbol, values)
+        return
+    job.consts.emit(f"{job.label('starts')}:")
+    job.consts.data(".byte", values)
+    job.code.emit(f"""
+        ld hl,{job.label("starts")}
+        ld de,{symbol}
+        ld bc,{len(values)}
+        ldir                            ; #{job.label("start")}
+    """)
+    job.at_most(job.label("start"), len(values))
 
 
 def fill(out: Assembly, symbol: str, values: Sequence[int]) -> None:

@@ -23,7 +23,6 @@ from kernels.blocks import blocks
 from kernels.emit import Job, emitter, tensor_symbol
 from kernels.encodings import threaded_gaps, threaded_lists
 from kernels.encodings.threaded_gaps import Column
-from kernels.errors import Unsupported
 from kernels.list_blocks import MIDDLE
 from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization
@@ -35,6 +34,7 @@ from kernels.z80.fill import fill
 from kernels.z80.finish import Finish, is_plain
 from kernels.z80.merge import merge_all
 from kernels.z80.merge_list import merge_by_list
+from kernels.z80.rates import rates
 from kernels.z80.requantize import output_constants
 from kernels.z80.scan_dense import scan_dense
 from kernels.z80.scan_sums import scan_sums
@@ -45,7 +45,6 @@ from kernels.z80.sums8 import END, SUMS8, Bytes, sums8
 
 FORMS = (SUMS8, SUMS)
 _EVENT = 37  # T-states, carries included
-_RATE = 0.25  # of inputs that are not zero, where nothing is known
 
 
 @emitter(
@@ -163,7 +162,7 @@ class _Layer:
         if self.acc_bytes == 2:
             room = 256 - len(weights) - gap
             time = merge_list.TIME if self.small else merge.TIME
-            sharing = share(weights, self._rates(), time / _EVENT, room)
+            sharing = share(weights, rates(self.job, self.layer), time / _EVENT, room)
         given = len(weights)
         end = np.full(gap, END if self.handed_on else ZERO)
         none = np.zeros((gap, weights.shape[1]), np.int8)
@@ -173,15 +172,6 @@ class _Layer:
             np.concatenate([starts[:given], end, starts[given:]]),
             tuple(one.moved(given, gap) for one in sharing.merges),
         )
-
-    def _rates(self) -> NDArray[np.float64]:
-        """How often each input is not zero, as far as it is known."""
-        known, count = self.job.choice.rates if self.job.choice else (), self.layer.input.count
-        if known and len(known) != count:
-            raise Unsupported(
-                f"{self.layer.name}: the choice has rates of {len(known)} inputs, the layer {count}"
-            )
-        return np.array(known) if known else np.full(count, _RATE)
 
     @property
     def small(self) -> bool:

@@ -39,6 +39,14 @@ class Bytes:
     threshold: int
     gain: int
 
+    def place(self, unit: int) -> int:
+        """Where a unit's sum lies behind the first."""
+        for number, block in enumerate(self.blocks):
+            found = np.flatnonzero(block.units == unit)
+            if found.size:
+                return 256 * number + int(found[0])
+        raise IndexError(f"there is no unit {unit}")
+
     @property
     def narrow(self) -> int:
         """The first excess over the threshold of a value beyond a byte, or of the end."""
@@ -58,8 +66,8 @@ def sums8(writer: Linear, known: Range) -> Bytes | None:
     low, high = writer.accumulator_bounds(known)
     if low.min() < -0x8000 or high.max() + how.round_bias > 0x7FFF:
         return None  # what wraps has no bounds
-    threshold = max(1, int((first - least).max()))
     rests = (first << gain) + offset
+    threshold = max(1, int((first - least).max()))
     if threshold + int((most - first).max()) > 0xFF:
         return None
     return Bytes(_blocks(threshold - first), rests, threshold, gain)

@@ -127,3 +127,12 @@ BARE = _z80(
     leave=("halt",),
     interrupts=Interrupts.OFF,
 )
+
+BANKED = replace(
+    BARE,
+    name="z80-banks",
+    title="Z80 at 4 MHz: 16 KB of ROM, 28 banks of 16 KB in a window, 16 KB of RAM; no wait states",
+    code=Region(0, 29 * 0x4000),
+    data=Region(0xC000, 0x4000),
+    banks=Banks(Region(0x8000, 0x4000), Region(0x4000, 1)),
+)

@@ -40,6 +40,7 @@ from kernels.quant import Rounding
 from kernels.target import find_target
 
 KERNELS = with_kernels(*TARGETS, "cpm-ei")
+AVRS = ("uno", "mega")
 LISTS_OF_INPUTS = (NIBBLE_LISTS, TRITS, STRAIGHT_LINE)  # which take twice the SRAM of the inputs
 NO_STREAM = (INDEX_LISTS, NIBBLE_LISTS, STRAIGHT_LINE)  # with tests of their own
 STREAMED = [encoding for _, encoding in with_kernels("mega") if encoding not in NO_STREAM]
@@ -75,6 +76,9 @@ def test_random_graphs_are_bit_exact(target: str, encoding: str, data: st.DataOb
     except DoesNotFit:
         assert target == "attiny85" or (target == "uno" and encoding in LISTS_OF_INPUTS)
         assume(False)
+    except Unsupported:
+        assert (target, encoding) == ("cpm", STRAIGHT_LINE)  # inputs are too wide for it
+        assume(False)
     assert differences(program, batch(graph, data.draw(st.integers(0, 1 << 32)))) == []
 
 
@@ -85,7 +89,7 @@ def test_random_graphs_are_bit_exact(target: str, encoding: str, data: st.DataOb
 )
 def test_edges_of_blocks_and_loops(target: str, encoding: str, inputs: int, outputs: int) -> None:
     if encoding in LISTS_OF_INPUTS:
-        inputs = min(inputs, 400)
+        inputs = min(inputs, 400 if target in AVRS else 200)
     rng = np.random.default_rng(inputs)
     weights, source = rng.choice(weights_of(encoding), (outputs, inputs)), reads(encoding)[0]
     how = requantization(1, 7 if source == UINT8 else 0)
@@ -284,6 +288,8 @@ def test_products_at_their_ends(target: str, encoding: str, inputs: int) -> None
     """All weights and inputs at one end: the longest sums that there are."""
     if encoding in LISTS_OF_INPUTS and target == "uno":
         inputs = min(inputs, 100)  # its SRAM holds no three lists of more
+    if (target, encoding) == ("cpm", STRAIGHT_LINE):
+        inputs = min(inputs, 300)  # code of two events for each weight
     held = weights_of(encoding)
     weights = np.repeat([[held[0]], [held[-1]], [held[0]]], inputs, axis=1)
     weights[2, ::2] = held[-1]
@@ -297,6 +303,9 @@ def test_products_at_their_ends(target: str, encoding: str, inputs: int) -> None
         except DoesNotFit:
             assert target == "uno"
             assert encoding in LISTS_OF_INPUTS
+            continue
+        except Unsupported:
+            assert (target, encoding, source) == ("cpm", STRAIGHT_LINE, INT16)
             continue
         rows = [[low] * inputs, [high] * inputs, ([low, high] * inputs)[:inputs]]
         assert differences(program, np.array(rows)) == []
