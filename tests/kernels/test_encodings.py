@@ -25,6 +25,7 @@ from kernels.encodings import (
     packed1,
     packed2,
     packed4,
+    pattern_lists,
     straight_line,
     threaded_gaps,
     threaded_lists,
@@ -78,6 +79,17 @@ def _value_lists(weights: Weights) -> Weights:
     return np.hstack([value_lists.decode(value_lists.encode(part)) for part in parts])
 
 
+def _pattern_lists(weights: Weights) -> Weights:
+    values, columns = pattern_lists.values_of(weights), range(256, weights.shape[1], 256)
+    for together in (1, 2):
+        rows = np.split(weights, range(together, len(weights), together))
+        blocks = [[pattern_lists.encode(b, values) for b in np.split(r, columns, 1)] for r in rows]
+        back = np.vstack([np.hstack([pattern_lists.decode(b) for b in row]) for row in blocks])
+        if not np.array_equal(back, weights):
+            return back
+    return weights
+
+
 def _threaded_gaps(weights: Weights) -> Weights:
     columns = weights.shape[1]
     for hot in (set(), set(range(0, columns, 2)), set(range(columns))):
@@ -104,6 +116,7 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
     packed1.NAME: (packed1, _by_outputs(packed1), (-1, 1)),
     packed2.NAME: (packed2, _by_outputs(packed2), range(-2, 2)),
     packed4.NAME: (packed4, _by_outputs(packed4), range(-8, 8)),
+    pattern_lists.NAME: (pattern_lists, _pattern_lists, range(-4, 5)),
     straight_line.NAME: (
         straight_line,
         lambda w: straight_line.decode(straight_line.encode(w), len(w)),
@@ -125,6 +138,7 @@ READS: dict[str, Sequence[DType]] = {
     xnor.NAME: [BIT],
     group_sums.NAME: [UINT8, INT8],
     value_lists.NAME: [UINT8, INT8],
+    pattern_lists.NAME: [UINT8, INT8],
 }
 
 
@@ -327,6 +341,39 @@ def test_what_trits_do_not_hold() -> None:
     assert "cannot hold (2, 2, 2, 2, 2)" in str(trits.problem(heavy, 16, UINT8))
     heavy[4] = 0
     assert trits.problem(heavy, 16, UINT8) is None
+
+
+def test_pattern_lists_by_hand() -> None:
+    weights = np.array([[1, -1, 0, 0, 1], [1, 0, -1, 0, 1]], np.int8)
+    block = pattern_lists.encode(weights, pattern_lists.values_of(weights))
+    patterns = pattern_lists.patterns(block.values, block.rows)
+    assert patterns == [
+        *[(1, 1), (0, 1), (-1, 1)],
+        *[(-1, 0), (0, 0), (1, 0)],
+        *[(1, -1), (0, -1), (-1, -1)],
+    ]
+    lists = {patterns[n]: held.tolist() for n, held in enumerate(block.lists) if held.size}
+    assert lists == {(1, 1): [0, 4], (-1, 0): [1], (0, -1): [2]}
+    fall, rise = pattern_lists.Change(0, falls=True), pattern_lists.Change(0, falls=False)
+    other = pattern_lists.Change(1, falls=True)
+    changes = pattern_lists.changes(block.values, block.rows)
+    assert changes == [fall, fall, other, rise, rise, other, fall, fall]
+
+
+@pytest.mark.parametrize(
+    ("weights", "values"),
+    [
+        ([-1, 1], [1, -1]),
+        ([-2, 2], [2, -2]),
+        ([2, -2, 0], [2, 0, -2]),
+        ([-2, 1], [1, 0, -1, -2]),
+        ([0, 0], [0, -1]),
+        ([-4, -4], [-4, -5]),
+        ([4, -4], [*range(4, -5, -1)]),
+    ],
+)
+def test_steps_of_pattern_lists(weights: list[int], values: list[int]) -> None:
+    assert list(pattern_lists.values_of(np.array([weights], np.int8))) == values
 
 
 def test_threaded_gaps_by_hand() -> None:

@@ -6,11 +6,14 @@ a layer. Requantization is the same for all outputs: a shift that leaves 0.
 
 import numpy as np
 import pytest
-from builders import compile_with, requantization, single
+from builders import compile_with, encode_all, requantization, single
 from numpy.typing import ArrayLike
 
 from harness.run import Runner
+from kernels.compile import draft_graph
 from kernels.dtypes import BIT, UINT8
+from kernels.emit import Job
+from kernels.target import find_target
 
 WIDTHS = (16, 24, 32)
 
@@ -57,6 +60,74 @@ def test_value_lists_values(wrap: int, value: int) -> None:
         return cycles("cpm", "value-lists", [[0] * 7 + [highest]], [0] * 8, wrap)
 
     assert layer(7) - layer(6) == value
+
+
+def test_pattern_lists_indices() -> None:
+    """Of one row; a last index alone takes a pair. Inputs of 0 carry nowhere."""
+
+    def layer(ones: int) -> int:
+        return cycles("cpm", "pattern-lists", [[1] * ones + [0] * (90 - ones)], [0] * 90)
+
+    assert layer(12) - layer(8) == 4 * 28
+    assert layer(9) - layer(8) == 28 + 5
+    assert layer(40) - layer(32) == 8 * 28 + 10  # another run
+    assert layer(70) - layer(64) == 6 * 28 + 10
+
+
+def test_pattern_lists_carries() -> None:
+    def layer(high: int) -> int:
+        return cycles("cpm", "pattern-lists", [[1] * 8], [high] * 8)
+
+    assert layer(255) - layer(0) == -7
+
+
+@pytest.mark.parametrize(("wrap", "gain"), [(16, 19), (24, 31), (32, 31)])
+def test_pattern_lists_gains(wrap: int, gain: int) -> None:
+    def layer(*weights: int) -> int:
+        return cycles("cpm", "pattern-lists", [weights], [0] * len(weights), wrap)
+
+    assert layer(2, 0, -1) - layer(1, 0, -1) == gain + 10  # a change more, without a list
+    # Two lists of half a pair each, for one of a pair: a RET more, which the second one's change
+    # does without.
+    assert layer(2, 1, -1) == layer(2, 2, -1)
+
+
+def straight(job: Job, label: str) -> int:
+    """T-states from a label to the RET behind it, not taken branches."""
+    lines = iter(job.code.block.lines)
+    found = next(line for line in lines if label in line.labels)
+    total = 0
+    for line in (found, *lines):
+        if line.instruction:
+            total += line.instruction.form.cycles
+            if line.instruction.text == "ret":
+                return total
+    raise AssertionError(label)
+
+
+@pytest.mark.parametrize("wrap", [16, 24])
+def test_pattern_lists_changes(wrap: int) -> None:
+    """Each of them, where no list goes on with it, with the RET behind it."""
+    rng = np.random.default_rng(0)
+    weights = rng.choice([-1, 0, 1], (6, 200))
+    graph = single(weights, source=UINT8, wrap=wrap)
+    draft = draft_graph(graph, find_target("cpm"), encode_all(graph, "pattern-lists"))
+    (job,) = draft.emission.jobs
+    first, carry, fix = (27, 7, 21) if wrap == 24 else (0, 0, 0)
+    wanted = {
+        "gain_first0": 16 + first,
+        "lose_first0": 16,
+        "gain_first1": 24 + first,
+        "gain_first2": 24 + first,
+        "gain1": 54 + carry + fix,
+        "gain2": 54 + carry + fix,
+        "lose1": 62 + carry + fix,
+    }
+    got = {name: straight(job, f"fc_b0_sum_{name}") - 10 for name in wanted}
+    assert got == wanted
+    fix += 7 if wrap == 24 else 0
+    for name in ("gain0", "lose0"):
+        assert straight(job, f"fc_b0_add_{name}_even_pairs0") == 19 + carry + fix + 10
 
 
 @pytest.mark.parametrize(("target", "byte"), [("cpm", 121), ("cpm-ei", 169)])
