@@ -14,8 +14,9 @@ from kernels.passes.emission import Emission, emit_layers, lifetimes
 from kernels.passes.encoding import choose_encodings
 from kernels.passes.fit import check_fit
 from kernels.passes.forms import choose_forms
-from kernels.passes.layout import Piece, lay_out, startup_of
+from kernels.passes.layout import lay_out, startup_of
 from kernels.passes.link import link, source
+from kernels.passes.piece import Piece
 from kernels.passes.ranges import prove_ranges
 from kernels.passes.unit_order import order_units
 from kernels.plan import Plan

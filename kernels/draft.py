@@ -12,7 +12,7 @@ from kernels.ir import Graph
 from kernels.passes.arena import alive_at
 from kernels.passes.emission import Emission
 from kernels.passes.fit import budgets
-from kernels.passes.layout import Piece
+from kernels.passes.piece import Piece
 from kernels.plan import Plan
 from kernels.target import Target
 

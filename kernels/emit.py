@@ -60,7 +60,8 @@ class Job:
 
     node: the layer. ranges: proven bounds of every tensor. far: whether constants may lie beyond
     the first 64 KiB of flash. code: falls in, falls out.
-    subroutines: by label, behind the program's final return. consts: behind all code.
+    subroutines: by label, behind the program's final return. consts: behind all code. loose: see
+    `anywhere`.
     shared: by symbol, what several layers use, and constants whose symbol is absolute.
     banked: by symbol, constants in banks, and code that runs there.
     left: by tensor, what its writer says of the form that it left it in.
@@ -85,6 +86,7 @@ class Job:
     subroutines: dict[str, Assembly] = field(default_factory=dict)
     scratches: list[Scratch] = field(default_factory=list)
     banked: dict[str, Banked] = field(default_factory=dict)
+    loose: list[Assembly] = field(default_factory=list)
     buffer: Scratch | None = field(init=False, default=None)
     limits: dict[str, int] = field(default_factory=dict)
     targets: dict[str, set[str]] = field(default_factory=dict)
@@ -139,6 +141,7 @@ class Job:
         self.subroutines.update(part.subroutines)
         self.scratches.extend(part.scratches)
         self.banked.update(part.banked)
+        self.loose.extend(part.loose)
         for name, count in part.limits.items():
             self.at_most(name, count * times)
         for name, targets in part.targets.items():
@@ -175,6 +178,11 @@ class Job:
         """Constants of this layer alone, whose symbol is absolute as that of shared ones is."""
         self.shared[self.label(name)] = Shared(self.assembly(), align, layer=self.node.name)
         return self.shared[self.label(name)].text
+
+    def anywhere(self) -> Assembly:
+        """Constants that are found by their labels alone, and so may fill gaps of alignment."""
+        self.loose.append(self.assembly())
+        return self.loose[-1]
 
     def bank(self, name: str, *, code: bool = False, first: bool = False) -> Assembly:
         """Constants or code of this layer in a bank: at most as many bytes as one has.

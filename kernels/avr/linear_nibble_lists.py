@@ -1,17 +1,18 @@
 """Linear with nibble lists on AVR: input-stationary, accumulators in SRAM, one page for each byte.
 
 The inputs that are not zero are a list; `columns` adds the column of each. Where a bound on the sum
-of all inputs keeps sums of products within 256 values, they have 8 bits, so no sum ever carries.
+of all inputs keeps sums of products within 256 values, `narrow_lists` serves instead.
 
 The pages are first copied from flash, with biases, dummies and sentinels. At the end the sums are
 requantized in order; the ones below zero are left out where a list is written.
 
-Cycles besides `columns`, for each output: 6 for each of its bytes at the start; at the end 6 where
-it has 8 bits and is zero or less, otherwise what its requantization takes.
+Cycles besides `columns`, for each output: 6 for each of its bytes at the start; at the end what its
+requantization takes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,7 +23,8 @@ from kernels.avr.active_list import ACTIVE, ActiveList, read_list
 from kernels.avr.columns import columns
 from kernels.avr.list_output import ListOutput
 from kernels.avr.memory import load, point, point_z
-from kernels.avr.narrow_sums import NarrowSums, narrow_sums
+from kernels.avr.narrow_lists import NarrowLists, frame_of
+from kernels.avr.narrow_sums import narrow_sums
 from kernels.avr.requantize import ACC, finish, output_constants, requantize
 from kernels.blocks import blocks
 from kernels.emit import Job, emitter, little_endian, tensor_symbol
@@ -39,27 +41,42 @@ _FULL = bytes([0xFF, 0])  # sentinels: any addition carries, any subtraction bor
 
 @emitter("avr", Linear, nibble_lists.NAME, reads=(ACTIVE,), writes=(ACTIVE,), profile=("hot",))
 def emit(job: Job) -> None:
-    """Write the layer, block after block of at most 238 outputs. Uses every register.
+    """Write the layer, block after block of at most 237 outputs. Uses every register.
 
     Stack: a return address, and while a list of inputs is made or written no more.
     """
     layer = job.node
     assert isinstance(layer, Linear)
-    plan = plan_requantization(layer, job.ranges[layer.input.name])
-    narrow = narrow_sums(job, layer, plan)
-    if not narrow:
-        plan = replace(plan, input_shift=0)  # lists hold inputs that are shifted already
+    x = job.ranges[layer.input.name]
+    plan = plan_requantization(layer, x)
+    frame = frame_of(layer, plan, x, narrow_sums(job, layer, plan))
     sizes = blocks(len(layer.bias), nibble_lists.BLOCK)
-    width = 1 if narrow else plan.acc_bytes
-    inputs = read_list(job, width, layer.input_shift - plan.input_shift)
+    width = 1 if frame else plan.acc_bytes
     pages = job.scratch("acc", 256 * (width - 1) + slots(sizes[0]) + SENTINELS, 256)
+    ends = np.cumsum([0, *sizes]).tolist()
+    parts = [(n, range(*ends[n : n + 2])) for n in range(len(sizes))]
+    if frame:
+        _write(job, [NarrowLists(job, layer, plan, frame, n, part, pages) for n, part in parts])
+        return
+    inputs = read_list(job, width, layer.input_shift)
+    plan = replace(plan, input_shift=0)  # lists hold inputs that are shifted already
+    _write(job, [_Block(job, layer, plan, inputs, n, part, pages) for n, part in parts])
+
+
+def _write(job: Job, parts: Sequence[_Block] | Sequence[NarrowLists]) -> None:
+    """Blocks of outputs, one after the other, with one output."""
     lists = ListOutput(job) if job.writes is ACTIVE else None
-    first = 0
-    for number, size in enumerate(sizes):
-        block = _Block(job, layer, plan, narrow, number, range(first, first + size), pages)
-        block.sums(inputs)
+    for block in parts:
+        block.sums()
+        if lists and block.number:
+            lists.resume()
+        elif lists:
+            lists.begin()
         block.finish(lists)
-        first += size
+        if lists and block is not parts[-1]:
+            lists.pause()
+    if lists:
+        lists.end()
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,7 @@ class _Block:
     job: Job
     layer: Linear
     plan: RequantPlan
-    narrow: NarrowSums | None
+    inputs: ActiveList
     number: int
     outputs: range
     pages: str
@@ -81,19 +98,18 @@ class _Block:
     @property
     def width(self) -> int:
         """Pages."""
-        return 1 if self.narrow else self.plan.acc_bytes
+        return self.plan.acc_bytes
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
         """Where sums start: at the biases, unless these are added at the end."""
         units = slice(self.outputs.start, self.outputs.stop)
-        if self.narrow:
-            return self.narrow.starts[units]
         biases = self.layer.folded_bias[units] + MIDDLE
         return biases if self.job.writes is ACTIVE else np.full_like(biases, MIDDLE)
 
-    def sums(self, inputs: ActiveList) -> None:
+    def sums(self) -> None:
         """Write constants and the code that leaves the block's sums in the pages."""
+        inputs = self.inputs
         self._write_constants()
         self._copy_image()
         out, job = self.job.code, self.job
@@ -185,9 +201,7 @@ class _Block:
 
     def finish(self, lists: ListOutput | None) -> None:
         """Sums to activations."""
-        if self.narrow and lists:
-            self._finish_narrow(lists, self.narrow)
-        elif lists:
+        if lists:
             self._finish_list(lists)
         else:
             self._finish_dense()
@@ -219,9 +233,9 @@ class _Block:
     def _finish_list(self, lists: ListOutput) -> None:
         """Wider sums, to a list: one output after the other."""
         out, loop = self.job.code, self.label("list")
-        lists.begin()
         self.job.at_most(loop, len(self.outputs))
-        out.emit(f"clr   r17\nclr   r30\nldi   r25, {OUTPUTS}\nmov   r2, r25\n{loop}:")
+        out.emit(f"ldi   r17, {self.outputs.start}\nclr   r30")
+        out.emit(f"ldi   r25, {OUTPUTS}\nmov   r2, r25\n{loop}:")
         out.emit(self._fetch("Z", 30))
         out.emit(f"subi  r{ACC}, {MIDDLE}")
         out.emit("\n".join(f"sbci  r{ACC + byte}, 0" for byte in range(1, self.width)))
@@ -229,42 +243,5 @@ class _Block:
         plan = replace(self.plan, clamp_low=None)
         value = requantize(self.job, out, loop, plan)
         lists.put(out, loop, value, "r17")
-        out.emit(f"{loop}_zero:\ninc   r17\ncpi   r17, {len(self.outputs)}")
+        out.emit(f"{loop}_zero:\ninc   r17\ncpi   r17, {self.outputs.stop}")
         out.emit(f"breq  {loop}_done\nrjmp  {loop}\n{loop}_done:")
-        lists.end()
-
-    def _finish_narrow(self, lists: ListOutput, narrow: NarrowSums) -> None:
-        """Sums of 8 bits, to a list, a group at a time; a routine takes those that are active."""
-        out, take = self.job.code, self.label("take")
-        lists.begin()
-        out.emit(f"ldi   r30, lo8({self.pages})\nldi   r31, hi8({self.pages})\nclr   r17")
-        out.emit(f"ldi   r24, {narrow.middle}")
-        out.emit(f"rjmp  {take}_end\n{take}:")
-        self._take(lists, narrow, take)
-        out.emit(f"ret\n{take}_end:")
-        test = f"ld    r18, Z+\ncp    r18, r24\nbrlo  .+2\nrcall {take}\ninc   r17\n"
-        groups, rest = divmod(len(self.outputs), OUTPUTS)
-        if groups:
-            loop = self.label("group")
-            self.job.at_most(loop, groups)
-            out.emit(f"ldi   r16, {groups}\n{loop}:\n{test * OUTPUTS}")
-            out.emit(f"inc   r30\ndec   r16\nbreq  .+2\nrjmp  {loop}")
-        out.emit(test * rest)
-        lists.end()
-
-    def _take(self, lists: ListOutput, narrow: NarrowSums, take: str) -> None:
-        """The activation of the sum in r18, of output r17."""
-        out, how = self.job.code, self.plan.how
-        out.emit("sub   r18, r24\nclr   r19")
-        out.emit("lsl   r18\nrol   r19\n" * (self.plan.input_shift - how.shift))
-        rests = narrow.rests[self.outputs.start : self.outputs.stop] >> how.shift
-        if rests.any():
-            label = self.label("rests")
-            self.job.consts.emit(f"{label}:")
-            self.job.consts.data(".byte", rests)
-            out.emit("movw  r2, r30" + point_z(self.job, label))
-            out.emit("clr   r0\nadd   r30, r17\nadc   r31, r0")
-            if self.job.far:
-                out.emit("in    r25, 0x3b\nadc   r25, r0\nout   0x3b, r25")
-            out.emit(f"{load(self.job, 'r0')}\nor    r18, r0\nmovw  r30, r2")
-        lists.put(out, take, 18, "r17")

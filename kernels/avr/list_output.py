@@ -49,12 +49,19 @@ class ListOutput:
             out.emit(f"ldi   r25, hi8({high})\nsts   {self._cell} + 1, r25")
 
     def pause(self) -> None:
-        """Keep X."""
-        self.job.code.emit(f"sts   {self._cell} + 2, r26\nsts   {self._cell} + 3, r27")
+        """Keep the pointer."""
+        low = self._low
+        self.job.code.emit(f"sts   {self._cell} + 2, r{low}\nsts   {self._cell} + 3, r{low + 1}")
 
     def resume(self) -> None:
-        """Take X up again."""
-        self.job.code.emit(f"lds   r26, {self._cell} + 2\nlds   r27, {self._cell} + 3")
+        """Take it up again."""
+        low = self._low
+        self.job.code.emit(f"lds   r{low}, {self._cell} + 2\nlds   r{low + 1}, {self._cell} + 3")
+
+    @property
+    def _low(self) -> int:
+        """The pointer's lower register."""
+        return {"X": 26, "Y": 28}[self.pointer]
 
     def put(self, out: Assembly, prefix: str, value: int, index: str) -> None:
         """Append the activation in registers `value` up, of the output whose number is in one."""

@@ -23,12 +23,13 @@ LARGEST = 2
 ACCUMULATOR_BITS = 24
 GROUP, OUTPUTS = 15, 14  # slots, and outputs in them
 SENTINELS = 2
-BLOCK = (256 - SENTINELS) // GROUP * OUTPUTS + (256 - SENTINELS) % GROUP
+MARK = 0xFF  # no list of nibbles begins with it
+BLOCK = (256 - SENTINELS) // GROUP * OUTPUTS + min((256 - SENTINELS) % GROUP, OUTPUTS - 1)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Column:
-    """One input's lists. data: uint8; hot: whether of bytes."""
+    """One input's lists. data: uint8; hot: whether of bytes, as short columns are at any rate."""
 
     data: NDArray[np.uint8]
     hot: bool
@@ -47,18 +48,23 @@ def slot_of(output: int) -> int:
 
 
 def slots(outputs: int) -> int:
-    """Slots of so many outputs; behind them come the sentinels of adding and of subtracting."""
-    return slot_of(outputs - 1) + 1
+    """Slots of so many outputs, with each whole group's dummy.
+
+    Behind them come the sentinels of adding and of subtracting, neither where a dummy may be met.
+    """
+    return slot_of(outputs)
 
 
 def encode(weights: NDArray[np.int8], hot: frozenset[int]) -> list[Column]:
-    """One block, int8 (outputs <= 238, inputs)."""
+    """One block, int8 (outputs <= 237, inputs)."""
     columns = []
     end = slots(len(weights))
     for number, column in enumerate(weights.T.astype(np.int16)):
-        write = _bytes if number in hot else _nibbles
-        data = [*write([*_listed(column), end]), *write([*_listed(-column), end + 1])]
-        columns.append(Column(np.array(data, np.uint8), number in hot))
+        lists = [*_listed(column), end], [*_listed(-column), end + 1]
+        data = [pair for listed in lists for pair in _nibbles(listed)]
+        of_bytes = [slot for listed in lists for slot in listed]
+        fast = number in hot or len(of_bytes) < len(data)
+        columns.append(Column(np.array(of_bytes if fast else data, np.uint8), fast))
     return columns
 
 
@@ -91,14 +97,11 @@ def _listed(column: NDArray[np.int16]) -> list[int]:
     return [slot_of(int(unit)) for unit in np.repeat(np.arange(len(column)), counts)]
 
 
-def _bytes(listed: list[int]) -> list[int]:
-    return listed
-
-
 def _nibbles(listed: list[int]) -> list[int]:
-    gaps, here = [], 0
+    gaps: list[int] = []
+    here = 0
     for slot in listed:
-        while slot - here >= GROUP + 1:
+        while slot - here > (GROUP if gaps else OUTPUTS):  # a first one of 15 is left to the mark
             dummy = (here + 1) // GROUP * GROUP + OUTPUTS  # the next one
             gaps.append(dummy - here)
             here = dummy

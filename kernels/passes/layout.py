@@ -1,7 +1,7 @@
 """Layout: the order of parts in code memory, their addresses and sizes, before anything is linked.
 
     startup | shared code | layers' code, each falling into the next | return | subroutines
-    | constants
+    | constants | loose constants that fill no gap
     | constants and code in banks, each as a whole in one that is not the first
 
 Sizes come from the instruction tables, so a program is known to fit before it is assembled.
@@ -9,7 +9,7 @@ Sizes come from the instruction tables, so a program is known to fit before it i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol, cast
@@ -20,7 +20,11 @@ from kernels.errors import CompilerError
 from kernels.image import Kind, Part
 from kernels.isa import Isa
 from kernels.passes.emission import Emission
+from kernels.passes.gaps import fill_gaps
+from kernels.passes.piece import Piece
 from kernels.target import Banks, Target
+
+_Named = tuple[str, str | None, Kind, Assembly, int]  # name, layer, kind, text, alignment
 
 
 class Startup(Protocol):
@@ -39,28 +43,6 @@ class Startup(Protocol):
         """Write what runs from reset and calls `infer`."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Piece:
-    """One part with its text, which may begin a few bytes into the part, to be aligned.
-
-    symbol: a name for the text's first byte, if it needs one.
-    """
-
-    part: Part
-    text: Assembly
-    symbol: str | None
-
-    @property
-    def end(self) -> int:
-        """The first address behind the part."""
-        return self.part.address + self.part.size
-
-    @property
-    def start(self) -> int:
-        """Address of the text's first byte."""
-        return self.part.address + self.part.size - self.text.size
-
-
 def startup_of(target: Target) -> Startup:
     """The startup module of a target's instruction set."""
     return cast("Startup", import_module(f"kernels.{target.isa}.startup"))
@@ -68,17 +50,28 @@ def startup_of(target: Target) -> Startup:
 
 def lay_out(emission: Emission, target: Target) -> list[Piece]:
     """All parts in order; bytes skipped for alignment count to the part behind them."""
+    machine = startup_of(target)
+    pieces = fill_gaps(
+        _place(_parts(emission, target), target.code.origin, emission), emission.jobs
+    )
+    nothing = Assembly(machine.ISA, target.features)
+    padding = ("padding", None, Kind.CONST, nothing, machine.WORD)
+    pieces += _place([padding], pieces[-1].end, emission)
+    if target.banks:
+        pieces += _fill_banks(emission, target, target.banks, pieces[-1].end)
+    return pieces
+
+
+def _place(parts: Iterable[_Named], address: int, emission: Emission) -> list[Piece]:
+    """The parts that are not empty, one after the other from an address on."""
     pieces = []
-    address = target.code.origin
-    for name, layer, kind, text, align in _parts(emission, target):
+    for name, layer, kind, text, align in parts:
         symbol = name if name in emission.shared else None
         start = -(-address // align) * align
         size = start - address + text.size
         if size:
             pieces.append(Piece(Part(name, layer, kind, address, size), text, symbol))
         address += size
-    if target.banks:
-        pieces += _fill_banks(emission, target, target.banks, address)
     return pieces
 
 
@@ -127,9 +120,7 @@ def _banked(emission: Emission) -> list[tuple[str, str, Banked]]:
     return sorted(found, key=lambda item: not item[2].first)
 
 
-def _parts(
-    emission: Emission, target: Target
-) -> Iterator[tuple[str, str | None, Kind, Assembly, int]]:
+def _parts(emission: Emission, target: Target) -> Iterator[_Named]:
     machine = startup_of(target)
     start, back = (Assembly(machine.ISA, target.features) for _ in range(2))
     machine.startup(start, target)
@@ -149,4 +140,3 @@ def _parts(
             yield symbol, shared.layer, Kind.CONST, shared.text, shared.align
     for job in emission.jobs:
         yield f"{job.node.name} constants", job.node.name, Kind.CONST, job.consts, 1
-    yield "padding", None, Kind.CONST, Assembly(machine.ISA, target.features), machine.WORD

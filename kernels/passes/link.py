@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from kernels.emit import bank_of
 from kernels.errors import CompilerError
 from kernels.image import Image, Kind
-from kernels.passes.layout import Piece
+from kernels.passes.piece import Piece
 from kernels.target import Target
 from kernels.toolchain import assemble
 

@@ -27,12 +27,13 @@ from builders import (
     tiny_graph,
     with_kernels,
 )
+from numpy.typing import ArrayLike
 
 from harness.run import Runner
 from kernels.choice import Choice
 from kernels.compile import compile_graph
 from kernels.dtypes import INT8, INT16, UINT8, DType
-from kernels.ir import Graph, Range, Tensor
+from kernels.ir import Bounds, Graph, Range, Tensor
 from kernels.quant import Requantization
 from kernels.target import find_target
 
@@ -230,6 +231,63 @@ def test_nibble_lists_events(target: str, weight: int, hot: tuple[int, ...], eve
 
     assert layer(5) - layer(3) == layer(7) - layer(5) == 2 * event
     assert layer(13) - layer(5) == 8 * event + 2
+
+
+def narrow_layer(
+    weights: ArrayLike, x: ArrayLike, target: str = "uno", hot: tuple[int, ...] = (), bias: int = 0
+) -> int:
+    """Cycles of a layer of nibble lists whose sums have 8 bits, of which a list is made."""
+    matrix = np.array(weights)
+    count = matrix.shape[1]
+    bounds = Bounds.summing(count, Range(0, 9), Range(0, 9))
+    source = Tensor("x", (count,), UINT8, bounds=bounds)
+    how = requantization(1, 2, low=0, high=INT16.high)
+    one = linear("one", source, matrix, bias, how, input_shift=3)
+    two = linear("two", one.output, np.ones((1, len(matrix))))
+    choices = {"one": Choice(NIBBLE_LISTS, hot), "two": TRITS}
+    program = compile_graph(graph_of(one, two, source=source), find_target(target), choices)
+    return Runner(program).infer(np.array(x)).layer_cycles["one"]
+
+
+@pytest.mark.parametrize(("hot", "event"), [((), 10), ((0,), 9)])
+@pytest.mark.parametrize("weight", [1, -1])
+@pytest.mark.parametrize("target", AVRS)
+def test_narrow_lists_events(target: str, weight: int, hot: tuple[int, ...], event: int) -> None:
+    """An event of an input of 1, which activates no output, since all need more."""
+
+    def layer(events: int) -> int:
+        weights = np.full((13, 2), 1)
+        weights[:, 0] = [weight] * events + [0] * (13 - events)
+        return narrow_layer(weights, [1, 0], target, hot, bias=-9)
+
+    assert layer(5) - layer(3) == layer(7) - layer(5) == 2 * event
+    assert layer(13) - layer(5) == 8 * event + 2
+
+
+@pytest.mark.parametrize(("hot", "fixed"), [((), 45), ((0,), 41)])
+def test_narrow_lists_inputs(hot: tuple[int, ...], fixed: int) -> None:
+    """Inputs of an empty column, active or not."""
+
+    def layer(inputs: int, value: int) -> int:
+        weights = np.full((9, inputs), 1)
+        weights[:, 0] = 0
+        return narrow_layer(weights, [value] + [0] * (inputs - 1), hot=hot)
+
+    assert layer(23, 0) - layer(16, 0) == 7 * 4
+    assert layer(24, 0) - layer(16, 0) == 8 * 4 + 3
+    assert layer(16, 1) - layer(16, 0) == fixed
+
+
+def test_narrow_lists_outputs() -> None:
+    """Outputs that are not active, and groups of them, at the start and at the end."""
+
+    def layer(outputs: int, bias: int = 0) -> int:
+        return narrow_layer(np.ones((outputs, 8)), [0] * 8, bias=bias)
+
+    for bias, start in ((0, 2), (-9, 5)):
+        assert layer(7, bias) - layer(6, bias) == start + 4
+        assert layer(14 + 8, bias) - layer(14, bias) == 8 * (start + 4) + 3
+        assert layer(28 + 7, bias) - layer(14 + 6, bias) == 16 * start + 2 * 3 + 15 * 4 + 6
 
 
 def test_trits_per_input_and_block() -> None:

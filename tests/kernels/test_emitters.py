@@ -204,6 +204,44 @@ def test_sums_of_eight_bits(encoding: str, total: int, hot: tuple[int, ...]) -> 
     assert differences(program, np.array(inputs)) == []
 
 
+@pytest.mark.parametrize("outputs", [13, 14, 15, 28, 42, 237])
+@pytest.mark.parametrize("hot", [(), (0, 1)])
+def test_ends_of_nibble_lists_are_met_by_no_other_list(outputs: int, hot: tuple[int, ...]) -> None:
+    """Lists that end far behind their last output step over dummies; none is a sentinel."""
+    weights = np.zeros((outputs, 4), int)
+    weights[0] = [-1, 1, -1, 1]
+    program = compile_graph(
+        graph := single(weights, wrap=16), find_target("uno"), {"fc": Choice(NIBBLE_LISTS, hot)}
+    )
+    assert differences(program, np.full((2, 4), graph.input.range.high)) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "outputs"),
+    [("uno", n) for n in (13, 14, 27, 237, 238, 255)] + [("mega", 255), ("attiny85", 27)],
+)
+@pytest.mark.parametrize("narrow", [True, False])
+@pytest.mark.parametrize("bias", [2, 40])
+def test_nibble_lists_write_lists(target: str, outputs: int, narrow: bool, bias: int) -> None:
+    """Active lists from one block and from two, of sums of 8 bits or more, small biases or not."""
+    each, rng = Range(0, 255), np.random.default_rng(outputs)
+    bounds = Bounds.summing(9, each, Range(0, 60)) if narrow else Range(0, 60)
+    x = Tensor("x", (9,), UINT8, bounds=bounds)
+    weights = rng.choice([-2, -1, 0, 0, 0, 1], (outputs, 9))
+    weights[-1, :2] = 1
+    how = requantization(1, 2, low=0, high=INT16.high)
+    biases = rng.integers(-bias, bias, outputs)
+    one = linear("one", x, weights, biases, how, input_shift=5, wrap=16)
+    two = linear("two", one.output, rng.choice([-1, 0, 1], (5, outputs)), wrap=16)
+    graph = graph_of(one, two, source=x)
+    program = compile_graph(graph, find_target(target), {"one": NIBBLE_LISTS, "two": NIBBLE_LISTS})
+    assert program.forms == {"one_out": "active list"}
+    assert ("one_b0_take:" in program.source) == narrow
+    inputs = [*(np.eye(9, dtype=int) * 60), np.zeros(9, int), *np.eye(9, dtype=int)]
+    inputs += [rng.multinomial(60, rng.dirichlet(np.ones(9))) for _ in range(9)]
+    assert differences(program, np.array(inputs)) == []
+
+
 @pytest.mark.parametrize("dtype", [UINT8, INT8, INT16])
 @pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize("target", TARGETS)
@@ -271,6 +309,22 @@ def test_constants_beyond_64_kib(hidden: int, behind: tuple[str, str]) -> None:
     assert near < 0x10000 < far
     assert program.image.symbols["fc3_stream"] > 0x10000
     assert differences(program, batch(graph, 1)) == []
+
+
+@pytest.mark.parametrize("bias", [2, 40])
+def test_narrow_lists_beyond_64_kib(bias: int) -> None:
+    rng = np.random.default_rng(3)
+    x = Tensor("x", (20,), UINT8, bounds=Bounds.summing(20, Range(0, 255), Range(0, 60)))
+    how = requantization(1, 2, low=0, high=INT16.high)
+    biases = rng.integers(-bias, bias, 60)
+    one = linear("one", x, rng.integers(-1, 2, (60, 20)), biases, how, input_shift=5, wrap=16)
+    two = linear("two", one.output, rng.choice([-1, 1], (360, 60)), wrap=16)
+    graph = graph_of(one, two, source=x)
+    choices = {"one": Choice(NIBBLE_LISTS, (3, 4)), "two": STRAIGHT_LINE}
+    program = compile_graph(graph, find_target("mega"), choices)
+    assert program.image.symbols["one_b0_columns"] > 0x10000
+    inputs = [*(np.eye(20, dtype=int) * 60), *rng.multinomial(60, np.full(20, 0.05), 9)]
+    assert differences(program, np.array(inputs)) == []
 
 
 @pytest.mark.parametrize(("rows", "far"), [(210, False), (211, True)])
