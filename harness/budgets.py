@@ -136,7 +136,8 @@ def draw(model: str, steps: Sequence[Step]) -> str:
             low, place = [0.03] * len(none), axes.get_xaxis_transform()
             axes.plot(none, low, "x", color="#777777", transform=place, label="none fits")
         axes.set(xscale="log", yscale="log", xlabel="flash, KiB", ylabel="mean cycles", title=model)
-        axes.set_xticks([step.kib for step in steps], [str(step.kib) for step in steps])
+        names = [str(step.kib) for step in steps]
+        axes.set_xticks([step.kib for step in steps], names, fontsize=9)
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.minorticks_off()

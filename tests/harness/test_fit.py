@@ -114,6 +114,19 @@ def test_the_command(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(done.out)["plan"]["fc"]["encoding"] == "dense8"
 
 
+@pytest.mark.parametrize("objective", ["mean", "p95", "max", "bound", "flash"])
+def test_every_objective(cli: Cli, objective: str) -> None:
+    done = cli("fit", "tiny", "--target", "uno", "--objective", objective, "--json", "-")
+    document = json.loads(done.out)
+    key = {"flash": "flash_bytes"}.get(objective, f"cycles_{objective}")
+    (taken,) = [plan for plan in document["plans"] if plan["taken"]]
+    assert taken[key] == min(plan[key] for plan in document["plans"])
+    assert (taken["cycles_bound"] is not None) == (objective == "bound")
+    text = cli("fit", "tiny", "--target", "uno", "--objective", objective).out
+    proven = "no input within the promised bounds takes more than"
+    assert (proven in text) == (objective == "bound")
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
