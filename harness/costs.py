@@ -78,10 +78,9 @@ class Cost(Size):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why something cannot be had. excess: bytes too many, 0 where that is not the reason."""
+    """Why something cannot be had."""
 
     problem: str
-    excess: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,11 +171,8 @@ def _measure(
     try:
         draft = draft_graph(work.ordered(choices), target, choices)
         program = link_draft(_roomy(draft) if layer else draft)
-    except DoesNotFit as misfit:
-        excess = max(budget.excess for budget in misfit.budgets)
-        return {"problem": str(misfit), "excess": excess}
-    except Unsupported as error:
-        return {"problem": str(error), "excess": 0}
+    except (DoesNotFit, Unsupported) as error:
+        return {"problem": str(error)}
     runner = Runner(program, limit=DEFAULT_LIMIT)
     want = reference.run(draft.graph, work.inputs)
     cycles, peak = [], 0
@@ -206,7 +202,7 @@ def _drafted(
     try:
         return _bytes(draft_graph(work.ordered(choices), target, choices), layer)
     except Unsupported as error:
-        return {"problem": str(error), "excess": 0}
+        return {"problem": str(error)}
 
 
 def _bytes(draft: Draft, layer: str | None) -> dict[str, Any]:
@@ -233,7 +229,7 @@ def _read(value: Any) -> Cost | Refused:
 
 def _read_size(value: Any) -> Size | Refused:
     if "problem" in value:
-        return Refused(str(value["problem"]), int(value["excess"]))
+        return Refused(str(value["problem"]))
     shared = {str(symbol): int(size) for symbol, size in value["shared"].items()}
     needed = tuple(int(size) for size in value["needed"])
     return Size(int(value["flash"]), shared, needed, int(value["rest"]))
