@@ -14,6 +14,8 @@ from harness.errors import HarnessError
 from harness.result import Result
 from harness.storage import read_results
 
+_UPRIGHT = 8  # names of commits that fit side by side
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -107,19 +109,29 @@ def _git(folder: Path, *arguments: str) -> bytes:
 
 
 def draw_history(points: Sequence[Point]) -> str:
-    """Mean cycles over commits, a line for each target, as an SVG element."""
+    """Mean cycles over commits, a panel for each target, as an SVG element."""
     from harness.report.plots import figure  # noqa: PLC0415 - only where it is asked for
 
     commits = list(dict.fromkeys(point.commit for point in points))
+    names = list(dict.fromkeys(point.target for point in points))
 
-    def draw(_: Any, axes: Any) -> None:
-        for target in dict.fromkeys(point.target for point in points):
-            ran = [p for p in points if p.target == target and p.cycles_mean is not None]
+    def draw(canvas: Any, _: Any) -> None:
+        for name, axes in zip(names, canvas.axes, strict=True):
+            ran = [p for p in points if p.target == name and p.cycles_mean is not None]
             places = [commits.index(point.commit) for point in ran]
-            axes.plot(places, [point.cycles_mean for point in ran], "o-", label=target)
-        axes.set_xticks(range(len(commits)), [commit[:7] for commit in commits], rotation=45)
-        axes.set(ylabel="cycles per inference, mean", ylim=(0, None))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.legend(frameon=False)
+            means = [point.cycles_mean for point in ran]
+            axes.step(places, means, "o-", where="post")
+            shown = slice(None, None, max(1, len(means) - 1) if len(means) > _UPRIGHT else 1)
+            for place, mean in list(zip(places, means, strict=True))[shown]:
+                axes.annotate(f"{mean:,.0f}", (place, mean), (4, 5), textcoords="offset points")
+            axes.set_title(name, loc="left", fontsize=11)
+            axes.margins(x=0.15)
+            axes.set(ylim=(0, 1.2 * max((mean or 0 for mean in means), default=1)))
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+            axes.locator_params(axis="y", nbins=3)
+        axes.set_xticks(range(len(commits)), [commit[:7] for commit in commits])
+        if len(commits) > _UPRIGHT:
+            axes.tick_params(axis="x", rotation=90)
+        canvas.supylabel("cycles per inference, mean")
 
-    return figure(draw)
+    return figure(draw, (6.0, 0.8 + 1.5 * len(names)), len(names))

@@ -14,12 +14,14 @@ from harness.options import (
     EncodingOption,
     JsonOption,
     ModelArgument,
+    PlanOption,
     SchedulerOption,
     TargetOption,
     WorkersOption,
     complete_model,
     parse_encodings,
 )
+from harness.plans import PlanPolicy
 from harness.report.gather import Subject, gather
 from harness.report.write import make_report, write_html_report, write_markdown_report
 from harness.store import check_writable
@@ -46,6 +48,7 @@ def command(
     ] = None,
     data: DataOption = None,
     encoding: EncodingOption = None,
+    plan: PlanOption = PlanPolicy.AUTO,
     examples: Annotated[
         int | None, typer.Option(min=1, help="Run only the first N examples.")
     ] = None,
@@ -64,7 +67,7 @@ def command(
     names = [model, *([before] if before else []), *(beside or [])]
     encodings = parse_encodings(encoding)
     subjects = [
-        _subject(name, chosen, executor, data, encodings if name == model else None, examples)
+        _subject(name, chosen, executor, data, encodings if name == model else None, plan, examples)
         for name in names
     ]
     after, *rest = subjects
@@ -86,13 +89,20 @@ def _subject(
     executor: Executor,
     data: Path | None,
     encodings: Choices | None,
+    plan: PlanPolicy,
     examples: int | None,
 ) -> Subject:
     loaded = load(name, data)
     total = len(loaded.evaluation.inputs[:examples])
     with counted(f"{name} on {target.name}", total) as progress:
         return gather(
-            loaded, target, executor, encodings=encodings, examples=examples, progress=progress
+            loaded,
+            target,
+            executor,
+            encodings=encodings,
+            plan=plan,
+            examples=examples,
+            progress=progress,
         )
 
 

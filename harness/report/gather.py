@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from harness.emulate import emulate
 from harness.executor import Executor
 from harness.measure import digest
+from harness.plans import PlanPolicy, compile_model
 from harness.record import REST
 from kernels import reference
 from kernels.choice import Choices
-from kernels.compile import compile_graph
 from kernels.errors import DoesNotFit
 from kernels.image import Program
 from kernels.target import Target
@@ -61,6 +61,7 @@ def gather(
     executor: Executor,
     *,
     encodings: Choices | None = None,
+    plan: PlanPolicy = PlanPolicy.AUTO,
     examples: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Subject:
@@ -71,7 +72,7 @@ def gather(
     inputs, labels = model.evaluation.inputs[:examples], model.evaluation.labels[:examples]
     known = Subject(model, target, 0, 0, digest(inputs), len(inputs), model.reference.accuracy())
     try:
-        program = compile_graph(model.graph, target, encodings)
+        program = compile_model(model, target, plan, encodings)
     except DoesNotFit as misfit:
         flash = sum(need.size for need in misfit.needs if need.in_image)
         sram = sum(need.size for need in misfit.needs if not need.in_image)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from kernels.image import Kind
 
 _INK = "#010203"  # replaced by the page's color of text
 _PALETTE = ("#3b82c4", "#e08a3c", "#4fa66a", "#b5669b", "#8d8db8", "#c9a227", "#5fb3b3", "#c25b56")
-_SIZE = (7.2, 3.4)
+_SIZE = (6.0, 3.2)  # so narrow that a phone shows text of a readable size
 _WHAT = {
     Kind.STARTUP: "code",
     Kind.CODE: "code",
@@ -24,11 +24,13 @@ _WHAT = {
     Kind.BANKED_CODE: "code",
     Kind.UNUSED: "rest of banks",
 }
-_LABELLED = 13  # percent of a bar that hold a name
+_LEGEND_COLUMNS = 3
+_BAR_ROOM, _LINE_ROOM = 1.1, 0.19  # inches: a title with its bar, and a line of its legend
 Draw = Callable[[Any, Any], None]
+"""Draws on a figure and its axes; several of them in a column where there are several panels."""
 
 
-def figure(draw: Draw, size: tuple[float, float] = _SIZE) -> str:
+def figure(draw: Draw, size: tuple[float, float] = _SIZE, panels: int = 1) -> str:
     """What `draw` puts on (figure, axes), as an SVG element for a page."""
     import matplotlib  # noqa: PLC0415 - a second, which only reports pay
 
@@ -39,7 +41,7 @@ def figure(draw: Draw, size: tuple[float, float] = _SIZE) -> str:
         "svg.fonttype": "none",
         "svg.hashsalt": "truecycle",  # the same figure, the same bytes
         "font.family": "sans-serif",
-        "font.size": 12,
+        "font.size": 11,
         "axes.spines.top": False,
         "axes.spines.right": False,
         **dict.fromkeys(
@@ -47,9 +49,10 @@ def figure(draw: Draw, size: tuple[float, float] = _SIZE) -> str:
         ),
     }
     with pyplot.rc_context(settings):
-        canvas, axes = pyplot.subplots(figsize=size, layout="constrained")
+        canvas, axes = pyplot.subplots(panels, figsize=size, sharex=True, layout="constrained")
         canvas.patch.set_alpha(0)
-        axes.patch.set_alpha(0)
+        for one in canvas.axes:
+            one.patch.set_alpha(0)
         draw(canvas, axes)
         out = io.StringIO()
         canvas.savefig(out, format="svg", metadata={"Date": None})
@@ -80,6 +83,7 @@ def trade_off(subjects: Sequence[Subject], what: str) -> str:
         label = {"flash": "flash, bytes", "cycles": "cycles per inference, mean"}[what]
         axes.set(xlabel=label, ylabel="accuracy, %")
         axes.margins(x=0.2, y=0.22)
+        axes.locator_params(axis="x", nbins=5)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
     return figure(draw)
@@ -112,10 +116,11 @@ def layer_bars(subjects: Sequence[Subject]) -> str:
             left += widths
         axes.invert_yaxis()
         axes.set(xlabel="cycles per inference, mean")
+        axes.locator_params(axis="x", nbins=5)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.legend(ncols=6, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.3))
+        axes.legend(ncols=5, frameon=False, loc="upper center", bbox_to_anchor=(0.4, -0.3))
 
-    return figure(draw, (7.2, 1.6 + 0.5 * len(ran)))
+    return figure(draw, (6.0, 1.6 + 0.5 * len(ran)))
 
 
 def latency_histogram(subjects: Sequence[Subject]) -> str:
@@ -138,7 +143,7 @@ def latency_histogram(subjects: Sequence[Subject]) -> str:
                 label=one.model.name,
             )
         axes.set(xlabel="latency, ms", ylabel="inferences, %")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 
     return figure(draw)
 
@@ -148,29 +153,56 @@ def memory_map(subject: Subject) -> str:
     program, target = subject.program, subject.target
     assert program is not None
 
-    def draw(_: Any, axes: Any) -> None:
-        flash: dict[str, int] = {}
-        for part in program.image.parts:
-            name = f"{part.layer or 'shared'} {_WHAT[part.kind]}"
-            flash[name] = flash.get(name, 0) + part.size
-        sram = _arena_rows(subject)
-        memories = (("flash", flash, target.code.size), ("SRAM", sram, target.data.size))
-        for row, (title, pieces, size) in enumerate(memories):
-            used, at = sum(pieces.values()), 0.0
-            for number, (name, count) in enumerate(pieces.items()):
-                width = 100 * count / used
-                color = _PALETTE[number % len(_PALETTE)]
-                axes.barh([row], [width], left=[at], color=color, height=0.5)
-                if width > _LABELLED:
-                    middle = at + width / 2
-                    axes.text(middle, row, name, ha="center", va="center", fontsize=9)
-                at += width
-            share = f"{title}: {used:,} of {size:,} bytes, {used / size:.0%}"
-            axes.text(0, row - 0.32, share, va="bottom")
-        axes.set(yticks=[], ylim=(1.4, -0.75), xlim=(0, 100), xlabel="% of the bytes used")
-        axes.spines["left"].set_visible(False)
+    flash: dict[str, int] = {}
+    for part in program.image.parts:
+        name = f"{part.layer or 'shared'} {_WHAT[part.kind]}"
+        flash[name] = flash.get(name, 0) + part.size
+    memories = (
+        ("flash", flash, target.code.size),
+        ("SRAM", _arena_rows(subject), target.data.size),
+    )
 
-    return figure(draw, (7.2, 2.8))
+    lines = [-(-len(pieces) // _LEGEND_COLUMNS) for _, pieces, _ in memories]
+    tops = [0.0, _BAR_ROOM + _LINE_ROOM * lines[0]]
+    bottom = tops[1] + _BAR_ROOM + _LINE_ROOM * lines[1]
+
+    def draw(_: Any, axes: Any) -> None:
+        for top, (title, pieces, size) in zip(tops, memories, strict=True):
+            used = sum(pieces.values())
+            share = f"{title}: {used:,} of {size:,} bytes, {used / size:.0%}"
+            axes.text(0, top + 0.3, share, va="bottom")
+            _bar(axes, top + 0.6, pieces)
+        axes.set(yticks=[], xticks=[], ylim=(bottom, 0), xlim=(0, 100))
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+
+    return figure(draw, (6.0, bottom))
+
+
+def _bar(axes: Any, row: float, pieces: Mapping[str, int]) -> None:
+    """Pieces as shares of a bar, and below it a legend of all of them, with their bytes."""
+    from matplotlib.legend import Legend  # noqa: PLC0415 - as above
+
+    used, at, swatches = sum(pieces.values()), 0.0, []
+    for number, count in enumerate(pieces.values()):
+        width, color = 100 * count / used, _PALETTE[number % len(_PALETTE)]
+        swatches.append(axes.barh([row], [width], left=[at], color=color, height=0.5))
+        at += width
+    names = [f"{name} {count:,}" for name, count in pieces.items()]
+    legend = Legend(
+        axes,
+        swatches,
+        names,
+        loc="upper left",
+        bbox_to_anchor=(0, row + 0.26),
+        bbox_transform=axes.transData,
+        ncols=_LEGEND_COLUMNS,
+        borderaxespad=0,
+        frameon=False,
+        fontsize=9,
+        handlelength=1,
+    )
+    axes.add_artist(legend)
 
 
 def _arena_rows(subject: Subject) -> dict[str, int]:
