@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_runs import RunPytest
+
+from kernels import emit
+from kernels.ops.argmax import Argmax
 
 BENCHMARK = """
 import pytest
@@ -79,6 +83,30 @@ def test_one_cycle_fails_and_is_named(saved: Path, run_pytest: RunPytest) -> Non
     old, new, old_max, new_max = map(int, re.findall(r" (\d+)\b(?! %)", lines[0].split("): ")[1]))
     assert (new - old, new_max - old_max) == (1, 1)
     result.stdout.fnmatch_lines(["compared with before: 2 programs, 1 of them changed"])
+
+
+def test_a_nop_in_a_kernel_fails(
+    saved: Path, run_pytest: RunPytest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel itself changes by one cycle: benchmark, layer, old and new are named."""
+    assert saved.is_dir()
+    key = ("avr", Argmax, None)
+    kernel = emit._EMITTERS[key]
+
+    def slower(job: emit.Job) -> None:
+        job.code.emit("nop")
+        kernel.write(job)
+
+    monkeypatch.setitem(emit._EMITTERS, key, replace(kernel, write=slower))
+    result = run_pytest("--cycles-compare=before", "--cycles-fail=cycles:0")
+    result.assert_outcomes(passed=1, failed=1)
+    assert result.ret == 1
+    told = [line for line in result.outlines if line.startswith(f"{NODE}: tiny on uno, ")]
+    (line,) = told
+    assert line.startswith(f"{NODE}: tiny on uno, best (limit cycles:0): sum ")
+    changes = re.findall(r"(min|p95|max) (\d+) -> (\d+)", line)
+    assert [name for name, *_ in changes] == ["min", "p95", "max"]
+    assert {int(new) - int(old) for _, old, new in changes} == {1}
 
 
 def test_a_change_within_limits_is_told(saved: Path, run_pytest: RunPytest) -> None:
