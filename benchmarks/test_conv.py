@@ -89,7 +89,7 @@ CASES = [
     Case("conv3x3", "uno", "dense8"),
     Case("conv3x3-relu-wrap16", "cpm", "code", goal=65.0, bounds=RELU, wrap=16),
     Case("conv3x3-relu-w3", "cpm", "code", goal=65.0, bounds=RELU, largest=3),
-    Case("conv3x3-wrap16", "cpm", "code", wrap=16),
+    Case("conv3x3-wrap16", "cpm", "code", goal=65.0, wrap=16),
     Case("conv3x3-relu", "cpm", "code", bounds=RELU),
     Case("conv3x3-relu-w3", "cpm", "dense8", bounds=RELU, largest=3),
     Case("conv3x3-relu", "cpm", "dense8", bounds=RELU),

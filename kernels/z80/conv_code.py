@@ -14,8 +14,9 @@ row of windows covers, and a window's is the sum of its columns'. A product, wei
 
 Inputs of at most 7 bits, by proven range, are v = x - lowest x, so that w + v lies in the table of
 -128..127 for a negative weight and in that of 0..255 for others: changing tables costs 4 or 7.
-Other inputs are v = x - center; the sum's carry tells its sign, and an index is folded at 0 since
-F(n) = F(-1 - n): 11 or 12 more, and 7 for signed bytes. Zeros are products like any other.
+Other inputs are v = x - center. Where `conv_code_indexed` serves, it takes less; where not, the
+sum's carry tells its sign, and an index is folded at 0 since F(n) = F(-1 - n): 11 or 12 more, and 7
+for signed bytes. Zeros are products like any other.
 
 Sums of 24 bits count carries in C' and B', 12 T more a product, 19 with a carry, and requantize
 with constants in memory. Registers: DE window; HL table; IX, IY sums; BC a product.
@@ -37,6 +38,7 @@ from kernels.ops.conv1d import Conv1d
 from kernels.ops.conv2d import Conv2d
 from kernels.ops.convolution import Convolution
 from kernels.requant_plan import RequantPlan, plan_requantization
+from kernels.z80.conv_code_indexed import Indexed, serves
 from kernels.z80.requantize import constants_size, output_constants
 from kernels.z80.requantize import requantize as requantize_from_memory
 from kernels.z80.requantize_inline import problem, requantize
@@ -57,7 +59,7 @@ _TABLE = "triangle_pages"  # -128..127: low bytes, high bytes; 0..255: high byte
 @emitter("z80", Conv1d, code.NAME)
 @emitter("z80", Conv2d, code.NAME)
 def emit(job: Job) -> None:
-    """Write the walk. Uses every register.
+    """Write the walk, or, for inputs of 8 bits, see `conv_code_indexed`. Uses every register.
 
     Stack: two bytes; where requantization is not in the code four, six with sums of 24 bits.
     Refuses inputs of 16 bits, sums of 32, groups, and rows of more than 256 pixels. T-states of a
@@ -77,7 +79,10 @@ def emit(job: Job) -> None:
         found = f"windows over {code.columns} columns of pixels, {MOST} at most"
     if found:
         raise Unsupported(f"{layer.name}: weights as code on z80: {found}; use dense8")
-    code.write()
+    if not code.small and serves(job, layer, plan):
+        Indexed(job, layer, plan, code.bias).write()
+    else:
+        code.write()
 
 
 def _write_table(out: Assembly) -> None:

@@ -1,7 +1,8 @@
 """Requantization of one output on Z80, with all of its parameters in the code.
 
 For kernels whose outputs each have code of their own and sums of 16 bits. The multiplication is
-the multiplier's binary digits, as doublings and additions to 24 bits in A:HL.
+the multiplier's digits, of -1, 0 and 1, as doublings, additions and subtractions of 24 bits in
+A:HL.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def problem(plan: RequantPlan) -> str | None:
 def requantize(out: Assembly, label: str, plan: RequantPlan, multiplier: int) -> None:
     """Write the steps from the sum in HL to HL (L alone for one byte). Clobbers AF, BC, DE.
 
-    T-states of the multiplication: 15 a digit, twice that for ones, the first digit being free.
+    T-states of the multiplication: 15 a digit, 15 more for a 1, 23 for a -1; the first digit is
+    free.
     """
     how = plan.how
     _multiply(out, multiplier)
@@ -53,15 +55,34 @@ def _multiply(out: Assembly, multiplier: int) -> None:
     if multiplier == 1:
         return
     out.emit("ld c,a\nld e,l\nld d,h")
-    for digit in bin(multiplier)[3:]:
+    for digit in _digits(multiplier)[1:]:
         out.emit("add hl,hl\nadc a,a")
-        if digit == "1":
+        if digit > 0:
             out.emit("add hl,de\nadc a,c")
+        elif digit < 0:
+            out.emit("or a\nsbc hl,de\nsbc a,c")
+
+
+_COSTS = {0: 15, 1: 30, -1: 38}  # T-states of a digit
+
+
+def _digits(multiplier: int) -> list[int]:
+    """From the highest, which is 1: the binary ones, or those of which the fewest are not 0."""
+    binary = [int(digit) for digit in f"{multiplier:b}"]
+    signed: list[int] = []
+    while multiplier:
+        digit = 2 - multiplier % 4 if multiplier % 2 else 0
+        multiplier = (multiplier - digit) // 2
+        signed.insert(0, digit)
+    return min(binary, signed, key=lambda digits: sum(_COSTS[digit] for digit in digits[1:]))
 
 
 def _shift(out: Assembly, plan: RequantPlan) -> None:
     """A:HL >> shift into HL: whole bytes by moves, the rest to the left where that is shorter."""
     shift = plan.how.shift
+    if shift == 16 and _is_byte(plan):
+        out.emit("ld l,a")
+        return
     if shift > 24:
         out.emit("rla\nsbc a,a\nld l,a\nld h,a")
         return
@@ -76,6 +97,12 @@ def _shift(out: Assembly, plan: RequantPlan) -> None:
         out.emit(_DROPPED[whole] + "\nsra h\nrr l" * (shift - whole))
     else:
         out.emit("sra a\nrr h\nrr l\n" * shift)
+
+
+def _is_byte(plan: RequantPlan) -> bool:
+    """Whether the shift leaves the output's byte, and nothing is done to it."""
+    clamped = plan.clamp_low is not None or plan.clamp_high is not None
+    return plan.output_bytes == 1 and plan.how.zero_point == 0 and not clamped
 
 
 _DROPPED = {
