@@ -4,6 +4,9 @@ A step is counts in RAM to logits in RAM and argmax, without anything kept from 
 mean is over the free-running replies to the first 300 unique queries. Rates of activation, which
 decide what rows share and which columns are hot, are from the replies to the next 200, none of
 which is measured.
+
+Within a reply the query's counts stay, so where the first layer keeps their sums every further
+character walks the others alone: that is measured beside the whole steps of the same characters.
 """
 
 from __future__ import annotations
@@ -66,6 +69,10 @@ ROWS = (
 )
 
 
+QUERY_COUNTS = 128  # of the inputs, the first
+FURTHER = tuple(row for row in ROWS if row.encoding in {"threaded-lists", "straight-line"})
+
+
 @cache
 def _steps(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Inputs that are measured, and others to calibrate by."""
@@ -75,6 +82,13 @@ def _steps(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         np.concatenate([reply.inputs for reply in chat.replies(queries)]) for queries in parts
     )
     return measured.astype(np.int64), others.astype(np.int64)
+
+
+@cache
+def _replies(folder: Path) -> list[NDArray[np.int64]]:
+    """The steps of each measured reply."""
+    chat = load_tinychat(folder)
+    return [reply.inputs.astype(np.int64) for reply in chat.replies(chat.queries[:QUERIES])]
 
 
 def _cycles(model: Model, program: Program, inputs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -127,3 +141,37 @@ def _size(program: Program) -> str:
     banks = program.target.banks
     behind = f" in bank 0 and {-(-program.flash // banks.size) - 1} others" if banks else ""
     return f"{used:,} bytes{behind}"
+
+
+@pytest.mark.parametrize("row", FURTHER, ids=lambda row: row.title.replace(" ", "-"))
+def test_further_characters(
+    cycles: Cycles, load_model: LoadModel, tinychat_folder: Path, row: Row
+) -> None:
+    """Steps from the query's kept sums on, bit for bit, beside whole steps."""
+    model = load_model("tinychat")
+    rates = rates_of(model, _steps(tinychat_folder)[1])
+    plan = row.plan(model, rates)
+    whole = Runner(compile_graph(model.graph, row.target, plan))
+    first, *_ = plan
+    program = compile_graph(
+        model.graph, row.target, plan | {first: replace(plan[first], kept=QUERY_COUNTS)}
+    )
+    runner, again, beside, begun, alone = Runner(program), *(list[int]() for _ in range(4))
+    for steps in _replies(tinychat_folder):
+        want = reference.run(model.graph, steps)
+        for number, x in enumerate(steps):
+            run = runner.infer_again(x) if number else runner.infer(x)
+            for name in model.graph.outputs:
+                assert np.array_equal(run.outputs[name], want[name][number]), (number, name)
+            (again if number else begun).append(run.cycles)
+            (beside if number else alone).append(whole.infer(x).cycles)
+    share = np.sum(again) / np.sum(beside)
+    cycles.note(
+        f"tinychat on {row.target.name}, {row.title}, sums of the query kept: {_size(program)}, "
+        f"SRAM {program.arena.size:,}\n  a further character {np.mean(again):,.0f} T, "
+        f"{1 - share:.1%} less than as a whole step, {np.mean(beside):,.0f} T (goal: 10 % less; "
+        f"{len(again):,} steps); the first one, which makes the sums, {np.mean(begun):,.0f} T, as "
+        f"a whole step {np.mean(alone):,.0f} T"
+    )
+    assert len(again) > 1_000
+    assert share < 0.98

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -13,7 +14,7 @@ from emulators.base import CallResult, Emulator, MemoryMap, Profile, StopReason
 from emulators.simavr import SimAvr
 from emulators.z80_banks import Banks
 from emulators.zilog import Z80
-from harness.errors import RunFailed
+from harness.errors import HarnessError, RunFailed
 from kernels.dtypes import DType
 from kernels.image import Kind, Program
 from kernels.reference import check_inputs
@@ -102,6 +103,9 @@ class Runner:
         image = (program.image.origin, program.image.data)
         self.emulator.load([image], memory_map(program))
         self._starts = {pc: layer for layer, pc in program.layer_starts.items()}
+        if program.again is not None:
+            self._starts[program.again] = program.graph.nodes[0].name
+        self._kept: NDArray[np.int64] | None = None
         self._marks = [*self._starts, program.end]
         self._no_cycles = dict.fromkeys((node.name for node in program.graph.nodes), 0)
         self._sources = [_Source.of(name, program) for name in program.graph.outputs]
@@ -115,22 +119,42 @@ class Runner:
         (checked,) = check_inputs(self.program.graph, np.asarray(x)[np.newaxis])
         return self._infer(checked, profile=profile, touched=touched)
 
+    def infer_again(self, x: NDArray[np.integer]) -> Run:
+        """Run an input whose first elements, those of kept sums, are those of the last whole run.
+
+        Raises HarnessError if they are not, or if the program keeps no sums, and what `infer` does.
+        """
+        (checked,) = check_inputs(self.program.graph, np.asarray(x)[np.newaxis])
+        again, kept = self.program.again, checked.ravel()[: self.program.kept]
+        if again is None:
+            raise HarnessError(f"{self.program.graph.name} keeps no sums: give a choice `kept`")
+        if self._kept is None or not np.array_equal(kept, self._kept):
+            raise HarnessError(f"the first {len(kept)} inputs are not those of the last whole run")
+        return self._infer(checked, entry=again)
+
     def infer_all(self, inputs: NDArray[np.integer]) -> Iterator[Run]:
         """Run inputs, integers (n, *input shape), as `infer` does; they are checked together."""
         for x in check_inputs(self.program.graph, np.asarray(inputs)):
             yield self._infer(x)
 
     def stop_after(
-        self, x: NDArray[np.integer], cycles: int, *, profile: bool = False, touched: bool = False
+        self,
+        x: NDArray[np.integer],
+        cycles: int,
+        *,
+        entry: int | None = None,
+        profile: bool = False,
+        touched: bool = False,
     ) -> CallResult:
         """Run one input until no instruction begins any more after so many cycles.
 
-        The result's marks are at the layers' first instructions and at the final return.
+        entry: where it begins; the program's entry by default. The result's marks are at the
+        layers' first instructions and at the final return.
         """
         source = self.program.tensors[self.program.graph.input.name]
         self.emulator.write(source.address, source.dtype.pack(np.asarray(x, np.int64)))
         return self.emulator.call(
-            self.program.entry,
+            self.program.entry if entry is None else entry,
             limit=cycles,
             stack=self.program.stack_top,
             stack_floor=self.program.stack_floor,
@@ -143,11 +167,20 @@ class Runner:
         """The layer whose first instruction is there."""
         return self._starts.get(pc)
 
-    def _infer(self, x: NDArray[np.int64], *, profile: bool = False, touched: bool = False) -> Run:
-        result = self.stop_after(x, self.limit, profile=profile, touched=touched)
+    def _infer(
+        self,
+        x: NDArray[np.int64],
+        *,
+        entry: int | None = None,
+        profile: bool = False,
+        touched: bool = False,
+    ) -> Run:
+        result = self.stop_after(x, self.limit, entry=entry, profile=profile, touched=touched)
         if result.reason is not StopReason.RETURNED:
             name = f"{self.program.graph.name} on {self.program.target.name}"
+            self._kept = None
             raise RunFailed(name, result, self.program.image.place(result.pc))
+        self._kept = x.ravel()[: self.program.kept].copy()
         return Run(
             outputs=self._outputs(),
             cycles=result.cycles,
@@ -171,7 +204,7 @@ class Runner:
         }
 
     def _layer_cycles(self, result: CallResult) -> dict[str, int]:
-        steps = zip(result.marks, result.marks[1:], strict=False)
-        return self._no_cycles | {
-            self._starts[now.pc]: then.cycle - now.cycle for now, then in steps
-        }
+        cycles = dict(self._no_cycles)
+        for now, then in pairwise(result.marks):
+            cycles[self._starts[now.pc]] += then.cycle - now.cycle
+        return cycles

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+AGAIN = "again"  # the label of a layer where it goes on from kept sums
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -13,12 +15,14 @@ class Choice:
     Inputs are those of the graph that `kernels.compile.lower` gives, in its order.
     hot: inputs, ascending, whose columns an encoding that knows two forms keeps in the faster and
     larger one; encodings with one form ignore it. rates: how often each input is not zero, from 0
-    to 1; empty where that is not known.
+    to 1; empty where that is not known. kept: how many of the first inputs may stay as they are
+    from one inference to the next, so that a kernel keeps their sums (`Program.again`).
     """
 
     encoding: str
     hot: tuple[int, ...] = ()
     rates: tuple[float, ...] = ()
+    kept: int = 0
 
     def __str__(self) -> str:
         if self.hot:

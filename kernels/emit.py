@@ -25,11 +25,12 @@ from kernels.target import Interrupts, Target
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """SRAM that a layer needs for itself while it runs."""
+    """SRAM that a layer needs for itself while it runs. kept: and until the next inference."""
 
     symbol: str
     size: int
     align: int
+    kept: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -103,11 +104,16 @@ class Job:
         """A symbol of this layer's own."""
         return f"{self.node.name}_{name}"
 
-    def scratch(self, name: str, size: int, align: int = 1) -> str:
-        """Ask for SRAM; the symbol of its first byte."""
+    def scratch(self, name: str, size: int, align: int = 1, *, kept: bool = False) -> str:
+        """Ask for SRAM; the symbol of its first byte. kept: until the next inference."""
         symbol = self.label(name)
-        self.scratches.append(Scratch(symbol, size, align))
+        self.scratches.append(Scratch(symbol, size, align, kept))
         return symbol
+
+    @property
+    def kept(self) -> int:
+        """How many of the first inputs the layer keeps sums of; it is entered again at AGAIN."""
+        return self.choice.kept if self.choice else 0
 
     def output_buffer(self, size: int, align: int = 1) -> str:
         """Say what SRAM the output takes in the form that is to be written; its symbol."""
@@ -220,7 +226,8 @@ class Emitter:
     reads, writes: forms besides dense, the most wanted first. reads_packed, writes_packed: whether
     it can do with tensors of packed elements. borrows: whether it makes the stack pointer a data
     pointer and has no other loop, for targets where interrupts are served. profile: which fields of
-    a choice that tell of the inputs change what it writes, `hot` or `rates`.
+    a choice that tell of the inputs change what it writes, `hot` or `rates`. keeps: whether it can
+    keep the sums of a graph's first inputs.
     """
 
     write: Write
@@ -230,6 +237,7 @@ class Emitter:
     writes_packed: bool = False
     borrows: bool = False
     profile: tuple[str, ...] = ()
+    keeps: bool = False
 
     def refusal(self, target: Target) -> str | None:
         """Why it cannot work on a target of its instruction set; None if it can."""
@@ -253,11 +261,13 @@ def emitter(
     writes_packed: bool = False,
     borrows: bool = False,
     profile: tuple[str, ...] = (),
+    keeps: bool = False,
 ) -> Callable[[Write], Write]:
     """Register the function below as what writes an op, with an encoding, for an ISA."""
 
     def register(function: Write) -> Write:
-        found = Emitter(function, reads, writes, reads_packed, writes_packed, borrows, profile)
+        packed = reads_packed, writes_packed
+        found = Emitter(function, reads, writes, *packed, borrows, profile, keeps)
         _EMITTERS[isa, op, encoding] = found
         return function
 
@@ -304,6 +314,8 @@ def find_emitter(isa: str, node: Node, choice: Choice | None, inputs: Sequence[T
     for tensor in inputs:
         if tensor.dtype.packed and not kernel.reads_packed:
             raise Unsupported(f"{node.name}: the {what} does not read {tensor.dtype} tensors")
+    if choice and choice.kept and not kernel.keeps:
+        raise Unsupported(f"{node.name}: the {what} keeps no sums of inputs")
     if node.output.dtype.packed and not kernel.writes_packed:
         raise Unsupported(f"{node.name}: the {what} does not write {node.output.dtype} tensors")
     return kernel

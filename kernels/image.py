@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kernels.choice import Choice
+from kernels.choice import AGAIN, Choice
 from kernels.dtypes import DType
 from kernels.ir import Graph
 from kernels.target import Target
@@ -137,6 +137,20 @@ class Program:
         """Code address of each layer's first instruction, in order; of those that have code."""
         inline = {p.layer: p.address for p in self.image.parts if p.name == p.layer}
         return {n.name: inline[n.name] for n in self.graph.nodes if n.name in inline}
+
+    @property
+    def kept(self) -> int:
+        """How many of the graph's first inputs sums are kept of."""
+        return max((choice.kept for choice in self.choices.values()), default=0)
+
+    @property
+    def again(self) -> int | None:
+        """Code address of the routine for an input whose kept part is that of the last whole run.
+
+        None if no sums are kept.
+        """
+        layer = next((name for name, choice in self.choices.items() if choice.kept), None)
+        return self.image.symbols[f"{layer}_{AGAIN}"] if layer else None
 
     @property
     def end(self) -> int:

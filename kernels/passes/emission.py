@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kernels.emit import Job, Shared, find_emitter
+from kernels.emit import Job, Scratch, Shared, find_emitter
+from kernels.errors import Unsupported
 from kernels.image import Buffer
-from kernels.ir import Graph
+from kernels.ir import Graph, Node
 from kernels.isa import Isa
 from kernels.passes.sharing import tensor_buffers
 from kernels.plan import Plan
@@ -34,6 +35,8 @@ def emit_layers(
     writers = {node.output.name: node for node in graph.nodes}
     for node in graph.nodes:
         choice = plan.choices.get(node.name)
+        if choice and choice.kept:
+            _check_kept(graph, node, choice.kept)
         job = Job(
             node,
             target,
@@ -52,11 +55,25 @@ def emit_layers(
     return emission
 
 
+def _check_kept(graph: Graph, node: Node, kept: int) -> None:
+    """Unsupported where there is more to run again than what follows a layer's kept sums."""
+    if node is not graph.nodes[0] or not 0 < kept < graph.input.count:
+        raise Unsupported(
+            f"{node.name}: sums are kept of some first inputs of the graph's first layer, "
+            f"{graph.nodes[0].name}, of 1 to {graph.input.count - 1}"
+        )
+
+
+def _scratch_buffer(scratch: Scratch, step: int, steps: int) -> Buffer:
+    first, last = (0, steps) if scratch.kept else (step, step)
+    return Buffer(scratch.symbol, scratch.size, scratch.align, first, last)
+
+
 def lifetimes(graph: Graph, emission: Emission) -> list[Buffer]:
     """Every tensor and scratch with the layers during which it must keep its bytes."""
     formed = {job.node.output.name: job.buffer for job in emission.jobs if job.buffer}
     scratches = [
-        Buffer(scratch.symbol, scratch.size, scratch.align, step, step)
+        _scratch_buffer(scratch, step, len(graph.nodes))
         for step, job in enumerate(emission.jobs)
         for scratch in job.scratches
     ]

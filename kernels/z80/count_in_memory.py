@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.choice import AGAIN
 from kernels.emit import Job, tensor_symbol
 from kernels.encodings import straight_line
 from kernels.ir import Bounds
@@ -22,20 +23,39 @@ _PAGE = 256
 
 def count_in_memory(job: Job, layer: Linear, known: Bytes) -> None:
     """Write the layer, whose sums are `known`. Clobbers AF, B, HL, and DE, BC for start values."""
-    start_values(job, tensor_symbol(layer.output), _starts(known))
+    starts, sums = _starts(known), tensor_symbol(layer.output)
+    start_values(job, sums, starts)
     bounds = job.ranges[layer.input.name]
     assert isinstance(bounds, Bounds)
     assert bounds.total
     job.at_most(job.label("walk"), bounds.total.high)
     places = [known.place(unit) for unit in range(len(layer.bias))]
-    road = Road(job, "part")
-    for number, fragment in enumerate(straight_line.encode(layer.weights)):
-        steps = sorted((places[unit], sign) for unit, sign in fragment)
+    if job.kept:
+        kept = job.scratch("kept", len(starts), kept=True)
+        _count(job, range(job.kept), places)
+        _copy(job, sums, kept, len(starts))
+        job.code.emit(f"{job.label(AGAIN)}:")
+        _copy(job, kept, sums, len(starts))
+    _count(job, range(job.kept, layer.input.count), places)
+
+
+def _count(job: Job, inputs: range, places: list[int]) -> None:
+    """Step the sums of some inputs. places: of each unit's sum."""
+    layer, road = job.node, Road(job, f"part{inputs.start}_")
+    assert isinstance(layer, Linear)
+    fragments = straight_line.encode(layer.weights)
+    for number in inputs:
+        steps = sorted((places[unit], sign) for unit, sign in fragments[number])
         if steps:
             piece = job.assembly()
             piece.emit(_column(job, number, steps))
             road.add(piece)
     road.close()
+
+
+def _copy(job: Job, source: str, target: str, size: int) -> None:
+    job.code.emit(f"ld hl,{source}\nld de,{target}\nld bc,{size}\nldir ; #{job.label('copy')}")
+    job.at_most(job.label("copy"), size)
 
 
 def _starts(known: Bytes) -> list[int]:

@@ -21,6 +21,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from kernels.asm import Assembly
+from kernels.choice import AGAIN
 from kernels.emit import Job, bank_of, tensor_symbol
 from kernels.encodings import straight_line
 from kernels.encodings.straight_line import Fragment
@@ -66,6 +67,19 @@ class _Block:
     fragments: list[Fragment]
 
 
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One way through all blocks. inputs: that are counted. name: in front of its labels.
+
+    begins: where sums come from, None if they are what they start at. ends: where they go.
+    """
+
+    name: str
+    inputs: range
+    begins: str | None
+    ends: str
+
+
 @dataclass(frozen=True)
 class _Counting:
     job: Job
@@ -81,11 +95,14 @@ class _Counting:
         listed = self.job.scratch("list", 2 * self._most + 2)
         for block in self._blocks:
             self._write_block(block)
-        with borrowed(self.job, "sp_list"):
-            self._write_list(listed)
-            for number, block in enumerate(self._blocks):
-                self._run(block, number, listed)
-            self.job.code.emit(f"{self._hop(len(self._blocks))}:")
+        for one in self._passes:
+            if one.begins:
+                self.job.code.emit(f"{self.job.label(AGAIN)}:")
+            with borrowed(self.job, f"{one.name}sp"):
+                self._write_list(one, listed)
+                for number, block in enumerate(self._blocks):
+                    self._run(one, block, number, listed)
+                self.job.code.emit(f"{self._hop(one, len(self._blocks))}:")
         for number, page in enumerate(self.known.blocks):
             end = f"{tensor_symbol(self.layer.output)}+{256 * number + len(page.units)}"
             self.job.code.emit(f"ld a,{END}\nld ({end}),a")
@@ -96,6 +113,17 @@ class _Counting:
         assert isinstance(known, Bounds)
         assert known.total
         return known.total.high
+
+    @cached_property
+    def _passes(self) -> tuple[_Pass, ...]:
+        """Of all inputs, or of those whose sums are kept, and of the others."""
+        kept, count = self.job.kept, self.layer.input.count
+        output = tensor_symbol(self.layer.output)
+        if not kept:
+            return (_Pass("", range(count), None, output),)
+        size = 256 * (len(self.known.blocks) - 1) + len(self.known.blocks[-1].units) + _COUNTERS
+        sums = self.job.scratch("kept", size, kept=True)
+        return _Pass("kept_", range(kept), None, sums), _Pass("", range(kept, count), sums, output)
 
     @cached_property
     def _blocks(self) -> list[_Block]:
@@ -120,8 +148,8 @@ class _Counting:
     def _label(self, block: _Block, name: str) -> str:
         return self.job.label(f"{block.name}_{name}")
 
-    def _hop(self, number: int) -> str:
-        return self.job.label(f"hop{number}")
+    def _hop(self, one: _Pass, number: int) -> str:
+        return self.job.label(f"{one.name}hop{number}")
 
     def _fragment(self, fragment: Fragment, ends: str) -> Assembly:
         """An input's code. ends: the name of the jump at its end."""
@@ -151,68 +179,71 @@ class _Counting:
             out.append(code)
             if size > code.size:
                 out.emit(f".space {size - code.size}")
-        out.emit(f"{self._label(block, 'end')}:")
-        out.emit("\n".join(self._store(block)))
+        for one in self._passes:
+            out.emit(f"{self._label(block, f'{one.name}end')}:")
+            out.emit("\n".join(self._store(one, block)))
 
     def _head(self, block: _Block) -> Assembly:
         """Counters begin, and what the list's last address is of; as long for every block."""
-        starts = block.starts + [0] * (_COUNTERS - len(block.starts))
-        second = len(_FIRST) - 1
-
-        def load(pair: str, low: int) -> str:
-            return f"ld {pair},{starts[low] + 256 * starts[low + 1]}\n"
-
-        ends, over = self._label(block, "count"), self._label(block, "over")
-        out = self.job.assembly()
-        out.emit(f"""
-        {self._label(block, "start")}:
-            ld a,{starts[0]}
-            {"".join(load(pair, low) for pair, low in _PAIRS)}
-            exx
-            {"".join(load(pair, low + second) for pair, low in _PAIRS[:3])}
-            exx
-            ret ; #{ends}
-        {over}:
-            jp {self._label(block, "end")}
-        """)
-        self.job.jumps(ends, over)
+        out, ends = self.job.assembly(), self._label(block, "count")
+        for one in self._passes:
+            out.emit(f"{self._label(block, f'{one.name}start')}:")
+            out.emit("\n".join(self._load(one, block)))
+            out.emit(f"ret ; #{ends}")
+        for one in self._passes:
+            over = self._label(block, f"{one.name}over")
+            out.emit(f"{over}:\njp {self._label(block, f'{one.name}end')}")
+            self.job.jumps(ends, over)
         return out
 
-    def _store(self, block: _Block) -> Iterator[str]:
+    def _load(self, one: _Pass, block: _Block) -> Iterator[str]:
+        """Counters get what their sums are so far; what is none's gets anything."""
+        starts = block.starts + [0] * (_COUNTERS - len(block.starts))
+        second, place = len(_FIRST) - 1, f"{one.begins}+{block.at}"
+
+        def load(pair: str, low: int) -> str:
+            number = starts[low] + 256 * starts[low + 1]
+            return f"ld {pair},({place}+{low})" if one.begins else f"ld {pair},{number}"
+
+        yield f"ld a,({place})" if one.begins else f"ld a,{starts[0]}"
+        yield from (load(pair, low) for pair, low in _PAIRS)
+        yield "exx"
+        yield from (load(pair, low + second) for pair, low in _PAIRS[:3])
+        yield "exx"
+
+    def _store(self, one: _Pass, block: _Block) -> Iterator[str]:
         """Counters to their sums' places, and on to the next block."""
-        place, count, second = self._place(block), len(block.starts), len(_FIRST) - 1
+        place, count, second = f"{one.ends}+{block.at}", len(block.starts), len(_FIRST) - 1
         yield f"ld ({place}),a"
         for pair, low in _PAIRS:
             yield from _stored(pair, f"{place}+{low}", count - low)
         yield "exx"
         for pair, low in _PAIRS[:3]:
             yield from _stored(pair, f"{place}+{low + second}", count - low - second)
-        yield f"jp {self._hop(self._blocks.index(block) + 1)}"
+        yield f"jp {self._hop(one, self._blocks.index(block) + 1)}"
 
-    def _place(self, block: _Block) -> str:
-        return f"{tensor_symbol(self.layer.output)}+{block.at}"
-
-    def _run(self, block: _Block, number: int, listed: str) -> None:
+    def _run(self, one: _Pass, block: _Block, number: int, listed: str) -> None:
         banks, symbol = self.job.target.banks, self.job.label(block.name)
         assert banks
         self.job.at_most(self._label(block, "count"), self._most + 1)
         self.job.code.emit(f"""
-        {self._hop(number)}:
+        {self._hop(one, number)}:
             ld a,{bank_of(symbol)}
             ld ({banks.register.origin:#x}),a           ; the bank shows
             ld sp,{listed}
-            jp {self._label(block, "start")}
+            jp {self._label(block, f"{one.name}start")}
         """)
 
-    def _write_list(self, listed: str) -> None:
+    def _write_list(self, one: _Pass, listed: str) -> None:
         """Where SP finds an address for each unit that an input counts, and the end's."""
         head = self._head(self._blocks[0]).size
+        over = head - _JUMP * (len(self._passes) - self._passes.index(one))
         places = list(accumulate(self._sizes, initial=head))
-        road = Road(self.job, "list")
-        self._add(road, f"ld sp,{tensor_symbol(self.layer.input)}\nld hl,{listed}")
-        for number in range(0, self.layer.input.count, 2):
-            self._add(road, self._pair(number, places))
-        self._add(road, self._entry(head - _JUMP))
+        road, first = Road(self.job, f"{one.name}list"), one.inputs.start
+        self._add(road, f"ld sp,{tensor_symbol(self.layer.input)}+{first}\nld hl,{listed}")
+        for number in one.inputs[::2]:
+            self._add(road, self._pair(number, one.inputs.stop, places))
+        self._add(road, self._entry(over))
         road.close()
 
     def _add(self, road: Road, text: str) -> None:
@@ -220,10 +251,10 @@ class _Counting:
         piece.emit(text)
         road.add(piece)
 
-    def _pair(self, number: int, places: Sequence[int]) -> str:
+    def _pair(self, number: int, stop: int, places: Sequence[int]) -> str:
         """Two inputs, or the last: an address for each unit; they are B and C."""
         over = self.job.label(f"pair{number}_over")
-        if number + 1 == self.layer.input.count:
+        if number + 1 == stop:
             load = f"ld a,({tensor_symbol(self.layer.input)}+{number})\nor a\njp z,{over}\nld b,a"
             return f"{load}\n{self._units(number, 'b', places)}\n{over}:"
         other = self.job.label(f"pair{number}_other")

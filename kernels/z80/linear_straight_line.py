@@ -42,7 +42,7 @@ from kernels.z80.finish import is_plain
 from kernels.z80.rates import rates
 from kernels.z80.road import Road
 from kernels.z80.straight_column import Event, events, straight_column
-from kernels.z80.sums8 import SUMS8, Bytes, sums8
+from kernels.z80.sums8 import SUMS8, Bytes, check_kept, sums8
 from kernels.z80.words import TIME, WORDS, Loader, Sum, Term, Words, chained
 
 _EVENT = 34  # T-states, carries included
@@ -51,12 +51,22 @@ _MOST_WALKS = 64
 _MOST_ROWS = 1024
 
 
-@emitter("z80", Linear, straight_line.NAME, reads=(WORDS, SUMS8), writes=(WORDS, SUMS8))
+@emitter(
+    "z80",
+    Linear,
+    straight_line.NAME,
+    reads=(WORDS, SUMS8),
+    writes=(WORDS, SUMS8),
+    profile=("rates",),
+    keeps=True,
+)
 def emit(job: Job) -> None:
     """Write the layer. Uses every register but I and R. Stack: at most four bytes."""
     layer = job.node
     assert isinstance(layer, Linear)
     known = job.ranges[layer.input.name]
+    if job.kept:
+        check_kept(job)
     handed = sums8(layer, known) if job.writes is SUMS8 else None
     if handed:
         count(job, layer, handed)

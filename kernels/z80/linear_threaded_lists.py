@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.blocks import blocks
+from kernels.choice import AGAIN
 from kernels.emit import Job, emitter, tensor_symbol
 from kernels.encodings import threaded_gaps, threaded_lists
 from kernels.encodings.threaded_gaps import Column
@@ -30,7 +31,7 @@ from kernels.shared_sums import Merge, Sharing, share
 from kernels.z80 import merge, merge_list
 from kernels.z80.chains import longest_run
 from kernels.z80.columns import Walk
-from kernels.z80.fill import fill
+from kernels.z80.fill import copy, fill
 from kernels.z80.finish import Finish, is_plain
 from kernels.z80.merge import merge_all
 from kernels.z80.merge_list import merge_by_list
@@ -41,7 +42,7 @@ from kernels.z80.scan_sums import scan_sums
 from kernels.z80.scan_sums8 import scan_sums8
 from kernels.z80.stack_pointer import borrowed
 from kernels.z80.sums import SUMS, ZERO, Block, bytes_added, pages, sums_blocks, sums_stride
-from kernels.z80.sums8 import END, SUMS8, Bytes, sums8
+from kernels.z80.sums8 import END, SUMS8, Bytes, check_kept, sums8
 
 FORMS = (SUMS8, SUMS)
 _EVENT = 37  # T-states, carries included
@@ -55,9 +56,17 @@ _EVENT = 37  # T-states, carries included
     writes=FORMS,
     borrows=True,
     profile=("hot", "rates"),
+    keeps=True,
 )
 @emitter(
-    "z80", Linear, threaded_lists.NAME, reads=FORMS, writes=FORMS, borrows=True, profile=("rates",)
+    "z80",
+    Linear,
+    threaded_lists.NAME,
+    reads=FORMS,
+    writes=FORMS,
+    borrows=True,
+    profile=("rates",),
+    keeps=True,
 )
 def emit(job: Job) -> None:
     """Write the layer, block after block of at most 255 outputs.
@@ -66,7 +75,11 @@ def emit(job: Job) -> None:
     """
     layer = job.node
     assert isinstance(layer, Linear)
-    _Layer(job, layer, plan_requantization(layer, job.ranges[layer.input.name])).write()
+    whole = _Layer(job, layer, plan_requantization(layer, job.ranges[layer.input.name]))
+    if job.kept:
+        whole.write_kept()
+    else:
+        whole.write()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -111,6 +124,27 @@ class _Layer:
             if not self.plain and not self.job.writes:
                 self._finish(number, end)
             first += len(block.units)
+
+    def write_kept(self) -> None:
+        """Sums of a byte, with those of the first inputs kept."""
+        job = self.job
+        check_kept(job)
+        rows = [self._rows(block) for block in self._blocks()]
+        size = 256 * (len(rows) - 1) + max(len(one.starts) for one in rows) + 3
+        sums, kept = job.output_buffer(size, align=256), job.scratch("kept", size, kept=True)
+        first, others = np.split(np.arange(self.layer.input.count), [job.kept])
+        for number, own in enumerate(rows):
+            at, name = f"{sums}+{256 * number}", f"b{number}_kept"
+            with borrowed(job, f"{name}_sp"):
+                self._fill(at, own.starts)
+                self._scan_dense(name, at, own.weights, first)
+                copy(job.code, at, f"{kept}+{256 * number}", len(own.starts))
+        job.code.emit(f"{job.label(AGAIN)}:")
+        for number, own in enumerate(rows):
+            at, name = f"{sums}+{256 * number}", f"b{number}"
+            with borrowed(job, f"{name}_sp"):
+                copy(job.code, f"{kept}+{256 * number}", at, len(own.starts))
+                self._scan_dense(name, at, own.weights, others)
 
     def _blocks(self) -> list[Block]:
         """Blocks of outputs with the values that their sums start at."""
@@ -199,15 +233,8 @@ class _Layer:
     def _scan(self, name: str, at: str, weights: NDArray[np.int8]) -> None:
         """Walk the columns of all active inputs, block by block where they are sums."""
         job, source = self.job, self.layer.input
-        known = job.ranges[source.name]
-
-        def walk(name: str, units: NDArray[np.int64]) -> Walk:
-            part = known.part(units, source.count)
-            return Walk(job, name, at, self.acc_bytes, self.added, self.shift, part)
-
         if not job.reads:
-            every = np.arange(source.count)
-            scan_dense(walk(name, every), source, known, self._columns(weights, every))
+            self._scan_dense(name, at, weights, np.arange(source.count))
             return
         writer = job.writer
         assert isinstance(writer, Linear)
@@ -215,12 +242,25 @@ class _Layer:
         stride = 256 if handed else sums_stride(writer, job.ranges)
         for number, block in enumerate(handed.blocks if handed else sums_blocks(writer)):
             columns = self._columns(weights, block.units)
-            own = walk(f"{name}_i{number}", block.units)
+            own = self._walk(f"{name}_i{number}", at, block.units)
             sums = f"{tensor_symbol(source)}+{stride * number}"
             if handed:
                 scan_sums8(own, sums, handed, block, columns)
             else:
                 scan_sums(own, sums, writer.requantization.shift, columns)
+
+    def _scan_dense(
+        self, name: str, at: str, weights: NDArray[np.int8], units: NDArray[np.int64]
+    ) -> None:
+        """Walk the columns of those of some adjacent inputs that are active."""
+        source, columns = self.layer.input, self._columns(weights, units)
+        known, first = self.job.ranges[source.name], int(units[0])
+        scan_dense(self._walk(name, at, units), source, known, columns, first)
+
+    def _walk(self, name: str, at: str, units: NDArray[np.int64]) -> Walk:
+        source = self.layer.input
+        part = self.job.ranges[source.name].part(units, source.count)
+        return Walk(self.job, name, at, self.acc_bytes, self.added, self.shift, part)
 
     def _finish(self, number: int, end: Finish) -> None:
         """Any requantization."""

@@ -16,28 +16,33 @@ from kernels.z80.columns import Walk, starts, write_columns
 _GROUP = {1: 10, 2: 6}
 
 
-def scan_dense(walk: Walk, source: Tensor, known: Range, columns: list[Column]) -> None:
-    """Write the scan of a tensor, with `known` bounds, and its columns."""
-    _Scan(walk, source, known, columns).write()
+def scan_dense(
+    walk: Walk, source: Tensor, known: Range, columns: list[Column], first: int = 0
+) -> None:
+    """Write the scan of elements of a tensor from `first` on, with `known` bounds, and columns."""
+    _Scan(walk, source, known, columns, first).write()
 
 
 class _Scan:
-    def __init__(self, walk: Walk, source: Tensor, known: Range, columns: list[Column]) -> None:
-        self.walk, self.source, self.known, self.columns = walk, source, known, columns
+    def __init__(
+        self, walk: Walk, source: Tensor, known: Range, columns: list[Column], first: int
+    ) -> None:
+        self.walk, self.known, self.columns = walk, known, columns
         self.size = source.dtype.size
+        self.inputs = tensor_symbol(source) + (f"+{first * self.size}" if first else "")
         self.backs: list[str] = []  # where stubs go on
         self.out = walk.job.code
 
     def write(self) -> None:
         walk, out, label = self.walk, self.out, self.walk.label
         self._write_table()
-        groups, rest = divmod(self.source.count, _GROUP[self.size])
+        groups, rest = divmod(len(self.columns), _GROUP[self.size])
         scale = "2*" if self.size == 1 else ""  # the table has two bytes an input
         self.walk.begin()
         out.emit(f"""
             exx
-            ld hl,{tensor_symbol(self.source)}
-            ld bc,0xffff&({label("starts")}-{scale}{tensor_symbol(self.source)})
+            ld hl,{self.inputs}
+            ld bc,0xffff&({label("starts")}-{scale}({self.inputs}))
             xor a
         """)
         if rest:

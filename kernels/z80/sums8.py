@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from kernels.blocks import blocks
 from kernels.dtypes import UINT8
+from kernels.emit import Job
 from kernels.encodings.threaded_lists import BLOCK
+from kernels.errors import Unsupported
 from kernels.forms import Form
 from kernels.ir import Bounds, Node, Range
 from kernels.ops.linear import Linear
@@ -71,6 +73,15 @@ def sums8(writer: Linear, known: Range) -> Bytes | None:
     if threshold + int((most - first).max()) > 0xFF:
         return None
     return Bytes(_blocks(threshold - first), rests, threshold, gain)
+
+
+def check_kept(job: Job) -> None:
+    """Unsupported where a layer that is to keep sums has others than these."""
+    if job.writes is not SUMS8:
+        raise Unsupported(
+            f"{job.node.name}: sums of inputs are kept where they have a byte each, that is if few "
+            "counts are promised, and the next layer's kernel reads such sums"
+        )
 
 
 def _blocks(starts: NDArray[np.int64]) -> list[Block]:
