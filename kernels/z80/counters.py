@@ -6,8 +6,8 @@ The last address is the block's end, which stores its counters; then the next ba
 begins the list again.
 
 Counters: A, B, C, D, E, H, L, the halves of IX and IY, and BC', DE', HL'. A step takes 4 T, 8 T in
-IX and IY; the code of an input with any step in the second set 8 T; RET 10 T. A block takes 332 T,
-where its outputs are 17. Looking at two inputs takes 28 T; one that is not zero 76 T or less, and
+IX and IY; the code of an input with any step in the second set 8 T; RET 10 T. A block of 17 takes
+342 T. Looking at two inputs takes 28 T, and 78 T if one of them is not zero, 116 T if both are, and
 48 T for each unit beyond one.
 
 SP is a data pointer all along; interrupts are off then.

@@ -11,9 +11,11 @@ again and again, 255 at a time.
 Looking at an input takes, if it is inactive and if it is active, its column aside:
 
     bytes                    27 T     31 T
-    int16                    34 T     68 T
-    words, shifted by two    34 T     98 T, and in both cases 31 or 39 T for each shared sum
-    sums of a byte           30 T     72 T, and 4 T for each bit of the gain
+    int16                    34 T     63 T
+    words, shifted by two    34 T     87 T, and in both cases 11 to 39 T for each shared sum
+    sums of a byte           30 T     79 T, and 4 T for each bit of the gain
+
+where inputs may be more than a byte. A jump over carries at a column's end takes 10 T.
 
 The stack pointer stays a stack pointer but while start values are pushed.
 """

@@ -200,12 +200,18 @@ class _Layer:
         given = len(weights)
         end = np.full(gap, END if self.handed_on else ZERO)
         none = np.zeros((gap, weights.shape[1]), np.int8)
-        starts = sharing.starts(block.starts, MIDDLE)
+        starts = self._starts(sharing, block)
         return _Rows(
             np.concatenate([sharing.weights[:given], none, sharing.weights[given:]]),
             np.concatenate([starts[:given], end, starts[given:]]),
             tuple(one.moved(given, gap) for one in sharing.merges),
         )
+
+    def _starts(self, sharing: Sharing, block: Block) -> NDArray[np.int64]:
+        """What sums begin at: fewer carries take more values, which fill more code."""
+        if self.small or not sharing.merges:
+            return sharing.starts(block.starts, MIDDLE)
+        return sharing.middle_starts(block.starts, rates(self.job, self.layer))
 
     @property
     def small(self) -> bool:

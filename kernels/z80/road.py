@@ -41,7 +41,7 @@ class Road:
     def close(self) -> None:
         """Go on in the layer's own code."""
         if self._bank is not None:
-            end = self._job.label(f"{self._name}{self._number}_end")
+            end = self._job.label(f"{self._name}{self._number - 1}_end")
             self._bank.emit(f"jp {end}")
             self._job.code.emit(f"{end}:")
             self._bank = None

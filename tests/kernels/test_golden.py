@@ -19,7 +19,7 @@ CASES = [
     (target, far, encoding)
     for target, far in (("uno", False), ("mega", True), ("cpm", False))
     for _, encoding in with_kernels(target)
-]
+] + [("msx-rom", False, "straight-line")]
 
 
 def file_name(target: str, encoding: str) -> str:

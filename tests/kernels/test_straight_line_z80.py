@@ -224,6 +224,32 @@ def test_t_states_of_looking_at_an_input(source: object, inactive: int, active: 
     assert layer(9, 1) - layer(8, 1) == active + 35 + 10
 
 
+@pytest.mark.parametrize(("form", "inactive", "active"), [("words", 34, 87), ("sums8", 30, 91)])
+def test_t_states_of_looking_at_a_unit(form: str, inactive: int, active: int) -> None:
+    """One more unit that its bias activates, or does not; its column is one event."""
+
+    def layer(units: int, positive: int) -> int:
+        shift = 5 if form == "sums8" else 0
+        counts = Bounds.summing(2, Range(0, 99), Range(0, 99))
+        source = Tensor("x", (2,), UINT8, bounds=counts if shift else Range(0, 255))
+        biases = np.where(np.arange(units) < positive, 100, -100)
+        how = requantization(1, 2, low=0, high=INT16.high)
+        weights = np.ones((units, 2)) * (1 if shift else 2)
+        one = linear("one", source, weights, biases, how, input_shift=shift, wrap=16)
+        fc = linear("fc", one.output, np.ones((1, units)), 128, wrap=16)
+        plan = {
+            "one": Choice(STRAIGHT_LINE, (), (0.01,) * 2),
+            "fc": Choice(STRAIGHT_LINE, (), (0.01,) * units),
+        }
+        graph = graph_of(one, fc, source=source)
+        program = compile_graph(graph, CPM, plan)
+        assert program.forms == {"one_out": form}
+        return cycles(program, [0, 0])
+
+    assert layer(7, 3) - layer(6, 3) == inactive
+    assert layer(7, 4) - layer(7, 3) == active - inactive + 35 + 10
+
+
 def test_t_states_in_registers() -> None:
     """What one more unit of an input costs: an entry, RET and the steps of each block."""
 
@@ -250,7 +276,9 @@ def test_t_states_in_registers() -> None:
         ([1] * 34, 2 * (13 * 4 + 4 * 8 + 8)),
     ):
         dispatch = 10 * -(-len(weights) // 17)
+        assert layer(weights, 1) - layer(weights, 0) == 78 + dispatch + steps
         assert layer(weights, 3) - layer(weights, 2) == 48 + dispatch + steps
+    assert layer([1] * 34, 0) - layer([1] * 17, 0) == layer([1] * 51, 0) - layer([1] * 34, 0) == 342
 
 
 def test_ordered_sums_are_the_same_sums() -> None:
