@@ -14,6 +14,7 @@ byte is not zero.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -42,12 +43,15 @@ def emit(job: Job) -> None:
     layer = job.node
     assert isinstance(layer, Linear)
     plan = plan_requantization(layer, job.ranges[layer.input.name])
-    _Trits(job, layer, replace(plan, input_shift=0)).write()
+    Trits(job, layer, replace(plan, input_shift=0)).write()
 
 
 @dataclass(frozen=True)
-class _Trits:
-    """plan: its input_shift is 0, since lists hold inputs that are shifted already."""
+class Trits:
+    """A layer of blocks of five outputs, whose codes and biases are a stream.
+
+    plan: its input_shift is 0, since lists hold inputs that are shifted already.
+    """
 
     job: Job
     layer: Linear
@@ -73,17 +77,31 @@ class _Trits:
 
     @property
     def blocks(self) -> int:
+        """How many there are."""
         return -(-len(self.layer.bias) // BLOCK)
 
     @property
     def accumulators(self) -> range:
+        """Their registers."""
         return range(FIRST, FIRST + BLOCK * self.width)
 
     @cached_property
-    def next(self) -> str:
+    def handlers(self) -> str:
+        """The name of the code that adds inputs."""
         return handlers(self.job, self.width)
 
+    @property
+    def encoded(self) -> Iterator[tuple[trits.Block, list[int]]]:
+        """Of each block its codes and the bytes of its biases."""
+        bias = np.zeros(BLOCK * self.blocks, np.int64)
+        bias[: len(self.layer.bias)] = self.layer.folded_bias
+        blocks = trits.row_blocks(self.layer.weights)
+        for rows, values in zip(blocks, bias.reshape(-1, BLOCK).tolist(), strict=True):
+            found = [byte for value in values for byte in little_endian(value, self.bias_bytes)]
+            yield trits.encode(rows), found
+
     def write(self) -> None:
+        """Write all."""
         job, out = self.job, self.job.code
         self._write_stream()
         lists = read_list(job, self.width, self.layer.input_shift)
@@ -94,7 +112,7 @@ class _Trits:
             finisher.begin()
         else:
             out.emit(point("Y", str(sums)))
-        out.emit(point_z(job, job.label("stream")))
+        self._begin()
         self._block(lists)
         if finisher:
             finisher.outputs()
@@ -114,25 +132,23 @@ class _Trits:
             pairs = (trits.encode(rows).codes >= len(PATTERNS)).astype(np.int64)
             counts = (1 + 3 * pairs, pairs, np.abs(rows.astype(np.int64)).sum(axis=0))
             jumps, met, added = (sum(sum(lists.most_of(d, c)) for d in digits) for c in counts)
-            promise(job, self.width, jumps + lists.digits * len(lists.sizes), met, added)
+            promise(job, self.handlers, jumps + lists.digits * len(lists.sizes), met, added)
 
     def _write_stream(self) -> None:
         out = self.job.consts
         out.emit(f"{self.job.label('stream')}:")
-        bias = np.zeros(BLOCK * self.blocks, np.int64)
-        bias[: len(self.layer.bias)] = self.layer.folded_bias
         sizes = segments(self.layer.input.count)
-        for rows, biases in zip(
-            trits.row_blocks(self.layer.weights), bias.reshape(-1, BLOCK), strict=True
-        ):
-            block = trits.encode(rows)
-            for value in biases.tolist():
-                if self.bias_bytes:
-                    out.data(".byte", little_endian(value, self.bias_bytes))
+        for block, biases in self.encoded:
+            if biases:
+                out.data(".byte", biases)
             for segment in np.split(block.codes, np.cumsum(sizes)[:-1]):
                 out.data(".byte", [*places(segment), END])
             out.data(".byte", [block.pairs.size, *places(block.pairs)])
         out.emit(f"{self.job.label('stream_end')}:")
+
+    def _begin(self) -> None:
+        """Before the first block."""
+        self.job.code.emit(point_z(self.job, self.job.label("stream")))
 
     def _block(self, lists: ActiveList) -> None:
         """A block's sums, from Z at its biases to the next block's stream in r22, r23 (r24)."""
@@ -173,10 +189,14 @@ class _Trits:
             if len(lists.sizes) > 1:
                 self._add_pointer(18, -(sum(lists.sizes[:-1]) + len(lists.sizes) - 1))
         if self.bias_bytes:
-            self._load_pointer(22)
-            self._step_z(-(self.bias_bytes * BLOCK + codes))
+            self._find_biases(codes)
             self._add_biases()
         out.emit(f"set\nrjmp  {label}_low")
+
+    def _find_biases(self, codes: int) -> None:
+        """Z to the block's biases; codes: bytes between them and its pairs."""
+        self._load_pointer(22)
+        self._step_z(-(self.bias_bytes * BLOCK + codes))
 
     def _shift_up(self) -> None:
         for low in self.accumulators[:: self.width]:
@@ -191,7 +211,7 @@ class _Trits:
             if segment:
                 self._add_pointer(18, lists.sizes[segment - 1] + 1)
             self.job.code.emit(point("X", lists.address(digit, segment)))
-            self.job.code.emit(f"{call} {self.next}")
+            self.job.code.emit(f"{call} {self.handlers}_next")
 
     def _start(self) -> None:
         """Accumulators from the biases at Z, or from zero."""

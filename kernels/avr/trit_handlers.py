@@ -6,22 +6,25 @@ or subtracts the byte in the registers of its outputs, and ends in `next`, which
 handler of no weights. The end of the list has a code, too, whose place in the page holds a RET.
 
 Handlers share their tails: that of a pattern is the addition of its first output, then the handler
-of the rest. One of several with the same rest lies right before it, the others jump there, or have
-a copy where the rest is a single output.
+of the rest. One of several with the same rest lies right before it; the others jump there, or have
+a copy.
 
 Registers: r0 the byte, r1 zero, r2.. accumulators, lowest bytes first; r18, r19 (r20 where far)
 where the block's codes begin; r21 zero; r22, r23 (r24) where its pairs begin; X the list. Clobbers
-Z and, where far, r25.
+Z and, where far, r25. Where blocks have pages, r18 is not used, and RAMPZ is r20 where far.
 
-Cycles: from one handler to the next 15, 18 where far, 2 less for no weights, and 2 more for each
-jump to a shared tail; a weight that is not zero takes as many as accumulators have bytes. A pattern
-that is a pair takes two handlers and 30 cycles more, 33 where far.
+Cycles: from one handler to the next 15, 18 where far, 13 where blocks have pages, 2 less for no
+weights, and 2 more for each jump to a shared tail; a weight that is not zero takes as many as
+accumulators have bytes. A pattern that is a pair takes two handlers and 30 cycles more, 33 where
+far, and with pages 34. Handlers for pages, which are for speed, have copies of tails of up to two
+outputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +39,6 @@ _PAGE = 256
 END = _PAGE - 1  # behind a block's last code
 _BEFORE = 10  # places that `next` takes besides the one that its code has anyway
 _EMPTY = (0,) * BLOCK
-_COPIED = 1  # outputs that a tail may have to be copied
 
 
 def places(codes: NDArray[np.uint8]) -> list[int]:
@@ -44,17 +46,20 @@ def places(codes: NDArray[np.uint8]) -> list[int]:
     return [code + _BEFORE if code else 0 for code in codes.ravel().tolist()]
 
 
-def handlers(job: Job, width: int) -> str:
-    """The symbol of `next` for accumulators of that many bytes; written once a program."""
-    name = f"trits{width}"
+def handlers(job: Job, width: int, *, paged: bool = False) -> str:
+    """The name of the handlers for accumulators of that many bytes; written once a program.
+
+    They begin at `name_next`. paged: for blocks that have pages.
+    """
+    name = f"{'paged_' * paged}trits{width}"
     job.jumps(f"{name}_jump", f"{name}_next", f"{name}_page")
-    job.share(name, _Handlers(name, width, job.far).write, align=2 * _PAGE, code=True)
-    return f"{name}_next"
+    kind = _Paged if paged else _Handlers
+    job.share(name, kind(name, width, job.far).write, align=2 * _PAGE, code=True)
+    return name
 
 
-def promise(job: Job, width: int, jumps: int, pairs: int, additions: int) -> None:
+def promise(job: Job, name: str, jumps: int, pairs: int, additions: int) -> None:
     """How often handlers are jumped to, how many inputs meet a pair, and all additions."""
-    name = f"trits{width}"
     job.at_most(f"{name}_jump", jumps)
     job.at_most(f"{name}_pair", 2 * pairs)
     job.at_most(f"{name}_add", additions)
@@ -65,8 +70,10 @@ class _Handlers:
     name: str
     width: int
     far: bool
+    copied: ClassVar = 0  # outputs that a tail may have to be copied
 
     def write(self, out: Assembly) -> None:
+        """Write all; the text's start is to be aligned to two pages."""
         out.emit(f"{self.name}_next:")
         size = self._next(out)
         out.emit("nop\n" * (_BEFORE + 1 - size // 2))
@@ -91,7 +98,7 @@ class _Handlers:
             out.emit(f"{self.label(pattern)}:")
             self._add(out, pattern)
         rest = _rest(chain[-1])
-        if np.count_nonzero(rest) > _COPIED:
+        if np.count_nonzero(rest) > self.copied:
             out.emit(f"rjmp  {self.label(rest)}")
             return
         while rest != _EMPTY:
@@ -111,22 +118,24 @@ class _Handlers:
     def _next(self, out: Assembly) -> int:
         """The next input; how many bytes that takes."""
         before = out.size
-        out.emit("""
-                ld    r30, X+                 ; input
-                ld    r0, X+
-                add   r30, r18
-                mov   r31, r19
-                adc   r31, r1
-        """)
-        if self.far:
-            out.emit(f"mov   r25, r20\nadc   r25, r1\nout   {RAMPZ:#x}, r25")
+        out.emit("ld    r30, X+                 ; input\nld    r0, X+")
+        self._address(out)
         out.emit(f"{'elpm' if self.far else 'lpm'}   r30, Z")
         self._jump(out)
         return out.size - before
 
+    def _address(self, out: Assembly) -> None:
+        """Z from the input's number in r30 to its code."""
+        out.emit("add   r30, r18\nmov   r31, r19\nadc   r31, r1")
+        if self.far:
+            out.emit(f"mov   r25, r20\nadc   r25, r1\nout   {RAMPZ:#x}, r25")
+
     def _jump(self, out: Assembly) -> None:
         """To the handler of the code in r30."""
         out.emit(f"ldi   r31, pm_hi8({self.name})\nijmp ; #{self.name}_jump")
+
+    def _restore(self, out: Assembly) -> None:
+        """What the next input's address relies on."""
 
     def _pair(self, out: Assembly) -> None:
         """Two handlers: the first is told to come back by stepping the list back."""
@@ -148,6 +157,7 @@ class _Handlers:
                 {load}  r30, Z
                 sbiw  r26, 2                  ; this input once more
         """)
+        self._restore(out)
         self._jump(out)
         out.emit(f"""
         {self.name}_second:
@@ -155,6 +165,20 @@ class _Handlers:
                 clr   r21
         """)
         self._jump(out)
+
+
+@dataclass(frozen=True)
+class _Paged(_Handlers):
+    """Those of blocks whose codes have a page each, of which r19 is the number."""
+
+    copied: ClassVar = 2
+
+    def _address(self, out: Assembly) -> None:
+        out.emit("mov   r31, r19")
+
+    def _restore(self, out: Assembly) -> None:
+        if self.far:
+            out.emit(f"out   {RAMPZ:#x}, r20")
 
 
 def _first(pattern: Pattern) -> int:

@@ -8,6 +8,7 @@ from builders import (
     DENSE8,
     INDEX_LISTS,
     NIBBLE_LISTS,
+    PAGED_TRITS,
     STRAIGHT_LINE,
     TARGETS,
     TRITS,
@@ -41,8 +42,9 @@ from kernels.target import find_target
 
 KERNELS = with_kernels(*TARGETS, "cpm-ei")
 AVRS = ("uno", "mega")
-LISTS_OF_INPUTS = (NIBBLE_LISTS, TRITS, STRAIGHT_LINE)  # which take twice the SRAM of the inputs
-NO_STREAM = (INDEX_LISTS, NIBBLE_LISTS, STRAIGHT_LINE)  # with tests of their own
+# Which take twice the SRAM of the inputs.
+LISTS_OF_INPUTS = (NIBBLE_LISTS, TRITS, PAGED_TRITS, STRAIGHT_LINE)
+NO_STREAM = (INDEX_LISTS, NIBBLE_LISTS, PAGED_TRITS, STRAIGHT_LINE)  # with tests of their own
 STREAMED = [encoding for _, encoding in with_kernels("mega") if encoding not in NO_STREAM]
 PROGRAMS = 50  # of each encoding, on each target
 
@@ -169,7 +171,8 @@ def test_lists_between_layers(first: str, second: str, units: int) -> None:
 @pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize("wrap", [16, 24])
 @pytest.mark.parametrize("target", ["uno", "mega"])
-def test_trits_with_many_pairs(target: str, wrap: int, rounding: Rounding) -> None:
+@pytest.mark.parametrize("encoding", [TRITS, PAGED_TRITS])
+def test_trits_with_many_pairs(encoding: str, target: str, wrap: int, rounding: Rounding) -> None:
     """Patterns of +-2 and of five nonzeros in every block, the outputs of which are rounded."""
     rng = np.random.default_rng(wrap)
     weights = rng.choice([-1, 0, 0, 1], (25, 60))
@@ -178,7 +181,7 @@ def test_trits_with_many_pairs(target: str, wrap: int, rounding: Rounding) -> No
     weights[:, 50] = 1
     how = requantization(1, 2, rounding=rounding, low=-1000, high=1000)
     graph = single(weights, rng.integers(-99, 99, 25), how, source=INT16, wrap=wrap)
-    assert differences(compile_with(graph, target, TRITS), batch(graph, 5)) == []
+    assert differences(compile_with(graph, target, encoding), batch(graph, 5)) == []
 
 
 @pytest.mark.parametrize("encoding", [NIBBLE_LISTS, STRAIGHT_LINE])
@@ -325,6 +328,24 @@ def test_narrow_lists_beyond_64_kib(bias: int) -> None:
     assert program.image.symbols["one_b0_columns"] > 0x10000
     inputs = [*(np.eye(20, dtype=int) * 60), *rng.multinomial(60, np.full(20, 0.05), 9)]
     assert differences(program, np.array(inputs)) == []
+
+
+@pytest.mark.parametrize(("rows", "last"), [(300, 0), (260, 8)])
+def test_pages_beyond_64_kib(rows: int, last: int) -> None:
+    """All of a layer's pages but the first ones; pairs; inputs with high bytes."""
+    rng = np.random.default_rng(1)
+    x, how = Tensor("x", (30,), UINT8), requantization(1, 1, low=0, high=INT16.high)
+    one = linear("one", x, rng.choice([-1, 0, 0, 1], (50, 30)), 3, how)
+    weights = rng.choice([-1, 0, 0, 1], (60, 50))
+    weights[::5, ::5] *= 2
+    two = linear("two", one.output, weights, rng.integers(-500, 500, 60), how)
+    three = linear("three", two.output, rng.choice([-1, 1], (rows, 60)), wrap=24)
+    graph = graph_of(one, two, three, source=x)
+    choices = {"one": PAGED_TRITS, "two": PAGED_TRITS, "three": STRAIGHT_LINE}
+    program = compile_graph(graph, find_target("mega"), choices)
+    far = [program.image.symbols[f"two_page{number}"] > 0xFFFF for number in range(12)]
+    assert far == [number >= last for number in range(12)]
+    assert differences(program, batch(graph, rows)) == []
 
 
 @pytest.mark.parametrize(("rows", "far"), [(210, False), (211, True)])

@@ -25,6 +25,7 @@ from kernels.encodings import (
     packed1,
     packed2,
     packed4,
+    paged_trits,
     pattern_lists,
     straight_line,
     threaded_gaps,
@@ -116,6 +117,7 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
     packed1.NAME: (packed1, _by_outputs(packed1), (-1, 1)),
     packed2.NAME: (packed2, _by_outputs(packed2), range(-2, 2)),
     packed4.NAME: (packed4, _by_outputs(packed4), range(-8, 8)),
+    paged_trits.NAME: (paged_trits, _trits, (-1, 0, 1)),
     pattern_lists.NAME: (pattern_lists, _pattern_lists, range(-4, 5)),
     straight_line.NAME: (
         straight_line,
@@ -128,7 +130,8 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
     value_lists.NAME: (value_lists, _value_lists, range(-8, 8)),
     xnor.NAME: (xnor, lambda w: xnor.decode(xnor.encode(w), w.shape[1]), (-1, 1)),
 }
-ALSO = {trits.NAME: (-2, 2)}  # held, but not in any number
+ALSO = dict.fromkeys((paged_trits.NAME, trits.NAME), (-2, 2))  # held, but not in any number
+OF_24_BITS = (nibble_lists.NAME, paged_trits.NAME, straight_line.NAME, trits.NAME)
 LARGEST_BLOCK = {
     index_lists.NAME: index_lists.BLOCK,
     threaded_gaps.NAME: threaded_gaps.BLOCK,
@@ -200,7 +203,7 @@ def test_accumulators_that_an_encoding_has(name: str) -> None:
     module, _, held = ROUND_TRIPS[name]
     weights, source = np.full((1, 1), held[0], np.int8), READS.get(name, BYTES)[0]
     assert module.problem(weights, 16, source) is module.problem(weights, 24, source) is None
-    if name in {*LARGEST_BLOCK, nibble_lists.NAME, straight_line.NAME, trits.NAME}:
+    if name in {*LARGEST_BLOCK, *OF_24_BITS}:
         assert "at most 24 bits" in module.problem(weights, 32, source)
     else:
         assert module.problem(weights, 32, source) is None

@@ -12,7 +12,8 @@ from kernels.target import find_target
 
 
 @pytest.mark.parametrize(
-    ("target", "encoding"), [("uno", "trits"), ("mega", "trits"), ("cpm", "threaded-lists")]
+    ("target", "encoding"),
+    [("uno", "trits"), ("mega", "trits"), ("uno", "paged-trits"), ("cpm", "threaded-lists")],
 )
 @pytest.mark.parametrize("groups", [1, 2])
 def test_products_that_take_more_than_their_outputs(

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from builders import NIBBLE_LISTS, TRITS, differences, graph_of, linear, requantization
+from builders import NIBBLE_LISTS, PAGED_TRITS, TRITS, differences, graph_of, linear, requantization
 from numpy.typing import NDArray
 
 from kernels.choice import Choice
@@ -23,7 +23,7 @@ from kernels.target import find_target
 
 UNO = find_target("uno")
 RELU = requantization(low=0)
-GROUPED = [NIBBLE_LISTS, TRITS]
+GROUPED = [NIBBLE_LISTS, PAGED_TRITS, TRITS]
 
 
 def sparse(seed: int, rows: int, columns: int, density: float = 0.3) -> NDArray[np.int8]:
