@@ -40,11 +40,14 @@ class Row:
     cycles: int
 
 
+PAGED = ("nibble-lists", "paged-trits", "paged-trits", "paged-trits")
 TRITS = ("nibble-lists", "trits", "trits", "trits")
 ROWS = {
-    "31 KiB": Row("atmega328p", TRITS, 0.45, 31_744, 1_792, 98_000),
-    "29.2 KiB": Row("atmega328p", TRITS, 0.1, 29_900, 1_792, 101_000),
-    "27.5 KiB": Row("atmega328p", ("nibble-lists",) * 4, 0.0, 28_160, 2_048, 123_000),
+    "UNO": Row("uno", PAGED, 0.4, 32_256, 2_048, 86_000),
+    "31 KiB": Row("atmega328p", PAGED, 0.3, 31_744, 1_792, 86_500),
+    "29.2 KiB": Row("atmega328p", PAGED, 0.1, 29_900, 1_792, 87_000),
+    "27.5 KiB": Row("atmega328p", TRITS, 0.15, 28_160, 1_792, 100_000),
+    "26.5 KiB": Row("atmega328p", ("nibble-lists",) * 4, 0.0, 27_136, 2_048, 118_000),
     "ATmega2560": Row("mega", ("straight-line",) * 4, 1.0, 253_952, 8_192, 36_000),
 }
 

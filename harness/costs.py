@@ -38,6 +38,7 @@ ENOUGH_CYCLES = 20_000_000  # in all; after that, no more inputs are run
 class Size:
     """Bytes, known before anything runs. flash: of the layer alone, or of the whole image.
 
+    Of a layer alone, what alignment skips is not counted, since others' constants may fill it.
     shared: of constants that other layers may use as well, by symbol. needed: of each memory of the
     target, by the whole image. rest: what is no layer's with weights, and not shared, of the first
     memory.
@@ -210,7 +211,7 @@ def _bytes(draft: Draft, layer: str | None) -> dict[str, Any]:
     layers = sum(draft.size_of(name) for name in draft.plan.choices)
     shared = sum(part.size for part in draft.parts if part.name in draft.shared)
     return {
-        "flash": draft.size_of(layer) if layer else draft.flash,
+        "flash": draft.text_of(layer) if layer else draft.flash,
         "shared": draft.shared,
         "needed": needed,
         "rest": needed[0] - layers - shared,

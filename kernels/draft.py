@@ -81,3 +81,7 @@ class Draft:
     def size_of(self, layer: str) -> int:
         """Bytes of code and constants that belong to a layer."""
         return sum(part.size for part in self.parts if part.layer == layer)
+
+    def text_of(self, layer: str) -> int:
+        """The same without what alignment skips."""
+        return sum(piece.text.size for piece in self.pieces if piece.part.layer == layer)
