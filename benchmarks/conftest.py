@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from budgets import SMALL
+from goals import KEY, Goal, tables
 
 from harness.budgets import BUDGETS
 from harness.errors import KNOWN_ERRORS
@@ -17,6 +18,7 @@ from harness.plans import PlanPolicy
 from harness.profile import profile
 from harness.pytest_plugin import SESSION, Cycles, LoadModel, one_line
 from harness.run import Runner
+from harness.text import render
 from harness.verify import by_size, verify
 from kernels.compile import compile_graph
 from kernels.target import find_target
@@ -146,6 +148,32 @@ def cold_search(request: pytest.FixtureRequest) -> bool:
 def hostile_images(request: pytest.FixtureRequest) -> int:
     images: int = request.config.getoption("--hostile-images")
     return images
+
+
+@pytest.fixture
+def meets(record_property: Callable[[str, object], None]) -> Callable[[Goal], None]:
+    """Have a goal in the table at the end; it must be met."""
+
+    def note(goal: Goal) -> None:
+        record_property(KEY, goal.as_property())
+        goal.check()
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of goals, of each instruction set."""
+    reports = [one for how in ("passed", "failed") for one in terminalreporter.getreports(how)]
+    found = [
+        value
+        for report in reports
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == KEY
+    ]
+    for table in tables(found):
+        terminalreporter.write_line("")
+        terminalreporter.write_line(render(table, 120, color=False))
 
 
 @pytest.fixture

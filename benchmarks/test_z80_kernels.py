@@ -1,18 +1,19 @@
 """Z80 kernels on a layer of 256 inputs and 64 outputs: T-states per multiply-accumulate.
 
 A whole layer counts: inputs prepared, sums taken and requantized. Weights are evenly distributed
-over what the row says, and so are inputs. The table at the end shows each kernel beside its goal,
-where interrupts must be served (cpm-ei; some kernels do not work there), and with the wait states
-of an MSX, and what it takes on cpm, input and output of the layer included.
+over what the row says, and so are inputs. A table shows each kernel where interrupts must be served
+(cpm-ei; some kernels do not work there), and with the wait states of an MSX, and what it takes on
+cpm, input and output of the layer included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from goals import Goal
 from numpy.typing import NDArray
 
 from harness.pytest_plugin import Cycles
@@ -26,6 +27,7 @@ from kernels.ops.linear import Linear
 from kernels.quant import Requantization, Rounding
 from kernels.reference import run
 from kernels.target import find_target
+from models import load
 
 _INPUTS, _OUTPUTS = 256, 64
 _TARGETS = ("cpm", "cpm-ei", "msx")
@@ -33,10 +35,13 @@ _TARGETS = ("cpm", "cpm-ei", "msx")
 
 @dataclass(frozen=True)
 class Row:
-    """One kernel. goal, held: T-states per MAC on cpm, wanted and reached; bits: of the sums."""
+    """One kernel. T-states per MAC on cpm: goals are those wanted, and beyond that; held: reached.
+
+    bits: of the sums.
+    """
 
     name: str
-    goal: float | None
+    goals: tuple[float, float] | None
     held: float
     encoding: str
     weights: tuple[int, ...]
@@ -64,23 +69,23 @@ class Row:
 
 _BYTE, _ALL, _TRITS, _SIGNS = Range(0, 255), tuple(range(-128, 128)), (-1, 0, 1), (-1, 1)
 _ROWS = (
-    Row("int8, 7-bit operands", 55, 54.1, "dense8", tuple(range(-64, 64)), Range(0, 127)),
-    Row("the same, 24 bits", 64, 62.7, "dense8", tuple(range(-64, 64)), Range(0, 127), 24),
-    Row("int8", 75, 69.0, "dense8", _ALL, _BYTE),
-    Row("the same, 24 bits", 84, 79.4, "dense8", _ALL, _BYTE, 24),
-    Row("4 bits", 30, 29.9, "value-lists", tuple(range(-8, 8)), _BYTE),
+    Row("int8, 7-bit operands", (55, 53), 54.1, "dense8", tuple(range(-64, 64)), Range(0, 127)),
+    Row("the same, 24 bits", None, 62.7, "dense8", tuple(range(-64, 64)), Range(0, 127), 24),
+    Row("int8", (75, 72), 69.0, "dense8", _ALL, _BYTE),
+    Row("the same, 24 bits", None, 79.4, "dense8", _ALL, _BYTE, 24),
+    Row("4 bits", (30, 27), 29.9, "value-lists", tuple(range(-8, 8)), _BYTE),
     Row("3 bits", None, 18.8, "pattern-lists", tuple(range(-4, 4)), _BYTE),
     Row("2 bits", None, 14.1, "pattern-lists", tuple(range(-2, 2)), _BYTE),
-    Row("ternary", 15, 11.0, "pattern-lists", _TRITS, _BYTE),
+    Row("ternary", (15, 13), 11.0, "pattern-lists", _TRITS, _BYTE),
     Row("the same, 24 bits", None, 13.0, "pattern-lists", _TRITS, _BYTE, 24),
     Row("ternary, each row alone", None, 20.5, "value-lists", _TRITS, _BYTE),
-    Row("binary x int8", 11, 8.2, "pattern-lists", _SIGNS, _BYTE),
+    Row("binary x int8", (11, 10), 8.2, "pattern-lists", _SIGNS, _BYTE),
     Row("the same, 24 bits", None, 9.2, "pattern-lists", _SIGNS, _BYTE, 24),
-    Row("binary x int8, 256 outputs", 11, 7.9, "pattern-lists", _SIGNS, _BYTE, outputs=256),
+    Row("binary x int8, 256 outputs", (11, 10), 7.9, "pattern-lists", _SIGNS, _BYTE, outputs=256),
     Row("binary x int8, tables", None, 14.8, "group-sums", _SIGNS, _BYTE),
     Row("the same, 256 outputs", None, 10.5, "group-sums", _SIGNS, _BYTE, outputs=256),
-    Row("xnor", 5, 4.3, "xnor", _SIGNS, Range(0, 1), source=BIT),
-    Row("xnor, 256 outputs", 5, 4.2, "xnor", _SIGNS, Range(0, 1), outputs=256, source=BIT),
+    Row("xnor", (5, 4.8), 4.3, "xnor", _SIGNS, Range(0, 1), source=BIT),
+    Row("xnor, 256 outputs", (5, 4.8), 4.2, "xnor", _SIGNS, Range(0, 1), outputs=256, source=BIT),
     Row("4 bits, small", None, 135.8, "packed4", tuple(range(-8, 8)), _BYTE),
     Row("2 bits, small", None, 127.1, "packed2", tuple(range(-2, 2)), _BYTE),
     Row("1 bit, small", None, 125.2, "packed1", _SIGNS, _BYTE),
@@ -113,13 +118,12 @@ def _line(row: Row, measured: Mapping[str, float]) -> str:
     )
     program = _program(row, "cpm")
     figures += f"{program.flash:9,}{program.arena.size:8,}"
-    verdict = "  missed" if row.goal and measured["cpm"] > row.goal else ""
-    return f"  {row.name:28} {row.encoding:13} {row.goal or '':5}{figures}{verdict}"
+    return f"  {row.name:28} {row.encoding:13}{figures}"
 
 
 def test_dense_kernels(cycles: Cycles) -> None:
     columns = "".join(f"{target:>9}" for target in _TARGETS) + f"{'image':>9}{'SRAM':>8}"
-    lines = [f"  {'kernel':28} {'encoding':13} {'goal':>5}{columns}"]
+    lines = [f"  {'kernel':28} {'encoding':13}{columns}"]
     for row in _ROWS:
         measured = {t: _per_mac(row, t) for t in _TARGETS if _has_kernel(row, t)}
         lines.append(_line(row, measured))
@@ -129,6 +133,26 @@ def test_dense_kernels(cycles: Cycles) -> None:
 
 
 @pytest.mark.parametrize("row", _ROWS, ids=lambda row: f"{row.encoding}: {row.name}")
-def test_kernels_do_not_get_slower(row: Row) -> None:
+def test_kernels_do_not_get_slower(meets: Callable[[Goal], None], row: Row) -> None:
     """What is measured today, rounded up, is the most that it may ever take."""
-    assert _per_mac(row, "cpm") <= row.held
+    measured = _per_mac(row, "cpm")
+    if row.goals:
+        workload = f"dense 256 -> {row.outputs}, {row.name}, {row.encoding}"
+        beside = {"MSX timing": _per_mac(row, "msx")}
+        meets(Goal("z80", workload, "T a MAC", measured, *row.goals, beside))
+    assert measured <= row.held
+
+
+def test_digits(meets: Callable[[Goal], None]) -> None:
+    """A whole inference of digits-int8, argmax included, over the test split."""
+    model = load("digits-int8")
+    want = run(model.graph, model.inputs)["digit"].ravel()
+    means = {}
+    for target in ("cpm", "msx"):
+        results = list(
+            Runner(compile_graph(model.graph, find_target(target))).infer_all(model.inputs)
+        )
+        np.testing.assert_array_equal([r.outputs["digit"][0] for r in results], want)
+        means[target] = float(np.mean([r.cycles for r in results]))
+    beside = {"MSX timing": means["msx"]}
+    meets(Goal("z80", "digits-int8", "T, mean", means["cpm"], 160_000, 150_000, beside))
