@@ -29,6 +29,7 @@ from harness.run import Runner
 from harness.worst_case import layer_bounds, program_bound
 from harness.worst_inputs import search_worst
 from kernels.bounds import Bounds
+from kernels.choice import Choice
 from kernels.compile import draft_graph, link_draft
 from kernels.draft import Draft
 from kernels.dtypes import UINT8
@@ -145,4 +146,25 @@ def test_no_input_exceeds_the_bound_of_layers_with_a_form(
     inputs = np.zeros((3, 60), np.int64)
     inputs[1, :9] = 90 if form == "sums" else 11
     inputs[2] = 1
+    assert_bounded(draft, inputs, 0)
+
+
+@pytest.mark.parametrize("hot", [(), (0, 3, 5)])
+@pytest.mark.parametrize("bias", [3, 40])
+@pytest.mark.parametrize("reader", ["trits", "paged-trits", "nibble-lists"])
+def test_no_input_exceeds_the_bound_of_sums_of_eight_bits(
+    reader: str, bias: int, hot: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(bias)
+    x = Tensor("x", (40,), UINT8, bounds=Bounds.summing(40, Range(0, 255), Range(0, 60)))
+    how = requantization(1, 2, low=0)
+    weights = rng.choice([-2, -1, 0, 0, 0, 1], (70, 40))
+    first = linear("a", x, weights, rng.integers(-bias, bias, 70), how, input_shift=5)
+    second = linear("b", first.output, rng.choice([-1, 0, 1], (20, 70)))
+    choices = {"a": Choice("nibble-lists", hot), "b": Choice(reader)}
+    draft = draft_graph(graph_of(first, second, source=x), find_target("uno"), choices)
+    assert "a_b0_take" in draft.emission.jobs[0].limits
+    inputs = np.zeros((4, 40), np.int64)
+    inputs[1, :12], inputs[2, 7] = 5, 60
+    inputs[3] = 1
     assert_bounded(draft, inputs, 0)
