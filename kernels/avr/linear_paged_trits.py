@@ -21,7 +21,7 @@ from kernels.emit import Job, emitter
 from kernels.encodings import paged_trits
 from kernels.encodings.paged_trits import INPUTS, PAGE
 from kernels.ops.linear import Linear
-from kernels.requant_plan import plan_requantization
+from kernels.requant_plan import RequantPlan, plan_requantization
 
 
 @emitter("avr", Linear, paged_trits.NAME, reads=(ACTIVE,), writes=(ACTIVE,))
@@ -33,16 +33,22 @@ def emit(job: Job) -> None:
     layer = job.node
     assert isinstance(layer, Linear)
     plan = plan_requantization(layer, job.ranges[layer.input.name])
-    kind = _PagedTrits if layer.input.count <= INPUTS else Trits
-    kind(job, layer, replace(plan, input_shift=0)).write()
+    write_paged(job, layer, replace(plan, input_shift=0))
+
+
+def write_paged(job: Job, layer: Linear, plan: RequantPlan) -> None:
+    """Write a layer with pages, or without, where it has too many inputs."""
+    kind = PagedTrits if layer.input.count <= INPUTS else Trits
+    kind(job, layer, plan).write()
 
 
 @dataclass(frozen=True)
-class _PagedTrits(Trits):
+class PagedTrits(Trits):
     """Pages follow each other, so the next block's number is one more."""
 
     @cached_property
     def handlers(self) -> str:
+        """The name of the code that adds inputs."""
         return handlers(self.job, self.width, paged=True)
 
     def _page(self, block: int) -> str:

@@ -78,7 +78,7 @@ class ListOutput:
         out.emit(f"st    Y+, {index}\nst    Y+, r{value[0]}\n{skip}_next:")
         if self.lists.digits > 1:
             out.emit(f"tst   r{value[1]}\nbreq  {skip}_small\nmov   r24, {index}")
-            out.emit(f"mov   r25, r{value[1]}\n{self._call} {self._routine()}\n{skip}_small:")
+            out.emit(f"mov   r25, r{value[1]}\n{self._call} {self.routine()}\n{skip}_small:")
 
     def put_constant(self, out: Assembly, skip: str, value: tuple[int, ...], number: int) -> None:
         """Append an activation, lowest register first, of an output; clobbers r24."""
@@ -86,18 +86,18 @@ class ListOutput:
         out.emit(f"st    X+, r24\nst    X+, r{value[0]}\n{skip}_next:")
         if self.lists.digits > 1:
             out.emit(f"tst   r{value[1]}\nbreq  {skip}\nmov   r25, r{value[1]}")
-            out.emit(f"{self._call} {self._routine()}")
+            out.emit(f"{self._call} {self.routine()}")
 
     @property
     def _call(self) -> str:
         return "call " if "JMP" in self.job.target.features else "rcall"
 
-    def _routine(self) -> str:
-        """The subroutine that appends r24 and r25 to the list of high bytes."""
+    def routine(self, index: str = "r24") -> str:
+        """The subroutine that appends an index and r25 to the list of high bytes."""
         label = self.job.label("put_high")
         if label not in self.job.subroutines:
             out = self.job.subroutine(label)
-            self._put_high(out, "Z", "r24", "r25")
+            self._put_high(out, "Z", index, "r25")
             out.emit("ret")
         return label
 

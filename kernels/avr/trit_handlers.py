@@ -41,7 +41,7 @@ _BEFORE = 10  # places that `next` takes besides the one that its code has anywa
 _EMPTY = (0,) * BLOCK
 
 
-def places(codes: NDArray[np.uint8]) -> list[int]:
+def places(codes: NDArray[np.integer]) -> list[int]:
     """Where in the page the handlers of codes are."""
     return [code + _BEFORE if code else 0 for code in codes.ravel().tolist()]
 
@@ -58,6 +58,16 @@ def handlers(job: Job, width: int, *, paged: bool = False) -> str:
     return name
 
 
+def twin_handlers(job: Job) -> tuple[str, str]:
+    """The names of the handlers of both codes of ten outputs; those of the second begin."""
+    first, second = "twin_trits", "twin_trits_second"
+    job.jumps(f"{first}_jump", f"{first}_next", f"{first}_page")
+    job.jumps(f"{second}_jump", f"{second}_next", f"{second}_page")
+    job.share(first, _First(first, 2, False).write, align=2 * _PAGE, code=True)
+    job.share(second, _Second(second, 2, False).write, align=2 * _PAGE, code=True)
+    return first, second
+
+
 def promise(job: Job, name: str, jumps: int, pairs: int, additions: int) -> None:
     """How often handlers are jumped to, how many inputs meet a pair, and all additions."""
     job.at_most(f"{name}_jump", jumps)
@@ -71,6 +81,8 @@ class _Handlers:
     width: int
     far: bool
     copied: ClassVar = 0  # outputs that a tail may have to be copied
+    first: ClassVar = FIRST  # register
+    listed: ClassVar = True  # whether codes of pairs and of the end may be met
 
     def write(self, out: Assembly) -> None:
         """Write all; the text's start is to be aligned to two pages."""
@@ -80,11 +92,13 @@ class _Handlers:
         page = f"; #{self.name}_page"
         for pattern in PATTERNS[1:]:
             out.emit(f"rjmp  {self.label(pattern)} {page}")
-        out.emit(f"rjmp  {self.name}_pair {page}\n" * PAIRS)
-        out.emit(f"ret {page}")
+        if self.listed:
+            out.emit(f"rjmp  {self.name}_pair {page}\n" * PAIRS)
+            out.emit(f"ret {page}")
         for chain in _chains():
             self._chain(out, chain)
-        self._pair(out)
+        if self.listed:
+            self._pair(out)
 
     def label(self, pattern: Pattern) -> str:
         """Where a pattern's handler begins."""
@@ -109,7 +123,7 @@ class _Handlers:
     def _add(self, out: Assembly, pattern: Pattern) -> None:
         """The byte to the first output of a pattern."""
         at = _first(pattern)
-        low = FIRST + at * self.width
+        low = self.first + at * self.width
         add, carry = ("add", "adc") if pattern[at] > 0 else ("sub", "sbc")
         out.emit(f"{add}   r{low}, r0 ; #{self.name}_add")
         for byte in range(1, self.width):
@@ -132,7 +146,7 @@ class _Handlers:
 
     def _jump(self, out: Assembly) -> None:
         """To the handler of the code in r30."""
-        out.emit(f"ldi   r31, pm_hi8({self.name})\nijmp ; #{self.name}_jump")
+        _jump(out, self.name)
 
     def _restore(self, out: Assembly) -> None:
         """What the next input's address relies on."""
@@ -179,6 +193,70 @@ class _Paged(_Handlers):
     def _restore(self, out: Assembly) -> None:
         if self.far:
             out.emit(f"out   {RAMPZ:#x}, r20")
+
+
+@dataclass(frozen=True)
+class _First(_Handlers):
+    """Those of the first code of two; they end by going on to the second one, in r25."""
+
+    copied: ClassVar = 1
+
+    def _next(self, out: Assembly) -> int:
+        before = out.size
+        out.emit("mov   r30, r25")
+        _jump(out, f"{self.name}_second")
+        return out.size - before
+
+    def _pair(self, out: Assembly) -> None:
+        """Four codes: T tells whether the first two were taken already."""
+        out.emit(f"""
+        {self.name}_pair:
+                lsl   r30
+                lsl   r30
+                subi  r30, {4 * (END - PAIRS) & 0xFF}
+                brts  {self.name}_again
+                set
+                sbiw  r26, 2                  ; this input once more
+                rjmp  {self.name}_codes
+        {self.name}_again:
+                clt
+                subi  r30, -2
+        {self.name}_codes:
+                mov   r31, r29
+                add   r30, r28
+                adc   r31, r1
+                lpm   r24, Z+
+                lpm   r25, Z
+                mov   r30, r24
+        """)
+        self._jump(out)
+
+
+@dataclass(frozen=True)
+class _Second(_Handlers):
+    """Those of the second code, which take the next input's codes from the pages r23 and r22."""
+
+    copied: ClassVar = 1
+    first: ClassVar = FIRST + 2 * BLOCK
+    listed: ClassVar = False
+
+    def _next(self, out: Assembly) -> int:
+        before = out.size
+        out.emit("""
+                ld    r30, X+                 ; input
+                ld    r0, X+
+                mov   r31, r22
+                lpm   r25, Z
+                mov   r31, r23
+                lpm   r30, Z
+        """)
+        _jump(out, self.name.removesuffix("_second"))
+        return out.size - before
+
+
+def _jump(out: Assembly, name: str) -> None:
+    """To the handler, of that name, of the code in r30."""
+    out.emit(f"ldi   r31, pm_hi8({name})\nijmp ; #{name}_jump")
 
 
 def _first(pattern: Pattern) -> int:

@@ -38,4 +38,10 @@ def budgets(target: Target, parts: Sequence[Part], arena: Arena) -> tuple[Budget
 
 
 def _needs(parts: Sequence[Part]) -> tuple[Need, ...]:
-    return tuple(Need(part.name, part.layer, part.size, in_image=True) for part in parts)
+    """The parts in order; all constants of a layer are one need, wherever they lie."""
+    sizes: dict[tuple[str, str | None], int] = {}
+    for part in parts:
+        constants = part.layer is not None and part.kind is Kind.CONST
+        key = f"{part.layer} constants" if constants else part.name, part.layer
+        sizes[key] = sizes.get(key, 0) + part.size
+    return tuple(Need(*key, size, in_image=True) for key, size in sizes.items())

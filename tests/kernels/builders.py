@@ -21,7 +21,7 @@ from kernels.target import find_target
 
 DENSE8, INDEX_LISTS = "dense8", "index-lists"
 TRITS, STRAIGHT_LINE, NIBBLE_LISTS = "trits", "straight-line", "nibble-lists"
-PAGED_TRITS = "paged-trits"
+PAGED_TRITS, TWIN_TRITS = "paged-trits", "twin-trits"
 TARGETS = ("uno", "mega", "cpm")
 TINY = (  # the first that an encoding holds
     [[1, -2, 2], [0, 1, -1]],

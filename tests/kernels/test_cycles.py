@@ -17,6 +17,7 @@ from builders import (
     STRAIGHT_LINE,
     TARGETS,
     TRITS,
+    TWIN_TRITS,
     argmax,
     assert_cycles_add_up,
     compile_with,
@@ -314,6 +315,25 @@ def test_trits_per_input_and_block(encoding: str, fixed: int) -> None:
         assert 0 <= jumps <= (1 if encoding == PAGED_TRITS else 3)
         assert dispatch([0, 2, 0, 0, 0], wrap) == 2 * (fixed + nonzero) + 30
         assert dispatch([0, 0, 0, -2, 0], wrap) == 2 * (fixed + nonzero) + 30
+
+
+def test_twin_trits_per_input_and_block() -> None:
+    """What an active input adds to a layer, more for two blocks of ten outputs than for one."""
+
+    def layer(blocks: int, pattern: Sequence[int], inputs: int) -> int:
+        weights = np.tile(np.array([pattern] * inputs).T, (blocks, 1))
+        return cycles(single(weights, wrap=16), "uno", TWIN_TRITS, [1] * inputs)
+
+    def dispatch(pattern: Sequence[int]) -> int:
+        two, one = (layer(n, pattern, 3) - layer(n, pattern, 2) for n in (2, 1))
+        return two - one
+
+    one, none = [0, -1, 0, 0, 0], [0] * 5
+    assert dispatch([*none, *none]) == 23 - 4
+    assert dispatch([*one, *none]) == dispatch([*none, *one]) == 23 - 2 + 2
+    assert dispatch([*one, *one]) == 23 + 4
+    assert dispatch([0, 2, 0, 0, 0, *one]) == (23 + 4) + (23 - 2 + 2) + 46
+    assert dispatch([0, 2, 0, 0, 0, 0, 0, 0, 0, -2]) == 2 * (23 + 4) + 46
 
 
 @pytest.mark.parametrize("target", AVRS)

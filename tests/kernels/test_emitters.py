@@ -1,6 +1,7 @@
 """Every emitter against the reference, bit for bit: random graphs, edges of shapes and values."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from builders import (
     STRAIGHT_LINE,
     TARGETS,
     TRITS,
+    TWIN_TRITS,
     argmax,
     compile_with,
     differences,
@@ -43,8 +45,14 @@ from kernels.target import find_target
 KERNELS = with_kernels(*TARGETS, "cpm-ei")
 AVRS = ("uno", "mega")
 # Which take twice the SRAM of the inputs.
-LISTS_OF_INPUTS = (NIBBLE_LISTS, TRITS, PAGED_TRITS, STRAIGHT_LINE)
-NO_STREAM = (INDEX_LISTS, NIBBLE_LISTS, PAGED_TRITS, STRAIGHT_LINE)  # with tests of their own
+LISTS_OF_INPUTS = (NIBBLE_LISTS, TRITS, PAGED_TRITS, TWIN_TRITS, STRAIGHT_LINE)
+NO_STREAM = (
+    INDEX_LISTS,
+    NIBBLE_LISTS,
+    PAGED_TRITS,
+    TWIN_TRITS,
+    STRAIGHT_LINE,
+)  # with tests of their own
 STREAMED = [encoding for _, encoding in with_kernels("mega") if encoding not in NO_STREAM]
 PROGRAMS = 50  # of each encoding, on each target
 
@@ -171,7 +179,7 @@ def test_lists_between_layers(first: str, second: str, units: int) -> None:
 @pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize("wrap", [16, 24])
 @pytest.mark.parametrize("target", ["uno", "mega"])
-@pytest.mark.parametrize("encoding", [TRITS, PAGED_TRITS])
+@pytest.mark.parametrize("encoding", [TRITS, PAGED_TRITS, TWIN_TRITS])
 def test_trits_with_many_pairs(encoding: str, target: str, wrap: int, rounding: Rounding) -> None:
     """Patterns of +-2 and of five nonzeros in every block, the outputs of which are rounded."""
     rng = np.random.default_rng(wrap)
@@ -182,6 +190,54 @@ def test_trits_with_many_pairs(encoding: str, target: str, wrap: int, rounding: 
     how = requantization(1, 2, rounding=rounding, low=-1000, high=1000)
     graph = single(weights, rng.integers(-99, 99, 25), how, source=INT16, wrap=wrap)
     assert differences(compile_with(graph, target, encoding), batch(graph, 5)) == []
+
+
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("shift", [0, 2])
+@pytest.mark.parametrize("bias", [0, 99, 9999])
+def test_twin_trits_with_fours(relu: bool, shift: int, bias: int) -> None:
+    """Two codes in one half of ten outputs or in both; high bytes; dense outputs and lists."""
+    rng = np.random.default_rng(shift)
+    weights = rng.choice([-1, 0, 0, 1], (27, 60))
+    weights[2::5, ::4] *= 2
+    weights[3::10, 1::7] = 2
+    weights[:, 50] = 1
+    low = 0 if relu else INT16.low
+    how = requantization(1, shift, low=low, high=INT16.high)
+    x = Tensor("x", (60,), INT16)
+    one = linear("one", x, weights, rng.integers(-bias, bias + 1, 27), how, wrap=16)
+    two = linear("two", one.output, rng.choice([-1, 0, 1], (9, 27)), wrap=16)
+    graph = graph_of(one, two, source=x)
+    choices = {"one": TWIN_TRITS, "two": NIBBLE_LISTS if relu else DENSE8}
+    program = compile_graph(graph, find_target("uno"), choices)
+    assert "twin_trits_pair:" in program.source
+    assert ("one_out" in program.forms) == relu
+    inputs = batch(graph, 5)
+    small = [inputs // scale for scale in (1, 300, 3000)]
+    assert differences(program, np.concatenate(small)) == []
+
+
+@pytest.mark.parametrize(
+    ("inputs", "density", "more"),
+    [
+        (233, 0.1, {}),
+        (234, 0.1, {}),
+        (233, 1.0, {}),
+        (99, 0.1, {"wrap": 24}),
+        (99, 0.1, {"how": requantization(3, 1)}),
+    ],
+)
+def test_where_twin_trits_do_not_serve_paged_trits_do(
+    inputs: int, density: float, more: dict[str, Any]
+) -> None:
+    rng = np.random.default_rng(inputs)
+    weights = rng.choice([-1, 1], (10, inputs)) * (rng.random((10, inputs)) < density)
+    weights[::5] *= int(density > 0.5)  # no pattern without a zero where weights are few
+    graph = single(weights, **{"wrap": 16, **more})
+    program = compile_with(graph, "uno", TWIN_TRITS)
+    twin = inputs <= 233 and not more and density < 0.5
+    assert ("twin_trits_next:" in program.source) == twin
+    assert differences(program, batch(graph, 5)) == []
 
 
 @pytest.mark.parametrize("encoding", [NIBBLE_LISTS, STRAIGHT_LINE])

@@ -31,6 +31,7 @@ from kernels.encodings import (
     threaded_gaps,
     threaded_lists,
     trits,
+    twin_trits,
     value_lists,
     xnor,
 )
@@ -55,6 +56,11 @@ def _nibble_lists(weights: Weights) -> Weights:
 
 def _trits(weights: Weights) -> Weights:
     blocks = [trits.decode(trits.encode(rows)) for rows in trits.row_blocks(weights)]
+    return np.concatenate(blocks)[: len(weights)]
+
+
+def _twin_trits(weights: Weights) -> Weights:
+    blocks = [twin_trits.decode(twin_trits.encode(rows)) for rows in twin_trits.ten_rows(weights)]
     return np.concatenate(blocks)[: len(weights)]
 
 
@@ -127,11 +133,13 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
     threaded_gaps.NAME: (threaded_gaps, _threaded_gaps, range(-2, 3)),
     threaded_lists.NAME: (threaded_lists, _threaded_lists, range(-2, 3)),
     trits.NAME: (trits, _trits, (-1, 0, 1)),
+    twin_trits.NAME: (twin_trits, _twin_trits, (-1, 0, 1)),
     value_lists.NAME: (value_lists, _value_lists, range(-8, 8)),
     xnor.NAME: (xnor, lambda w: xnor.decode(xnor.encode(w), w.shape[1]), (-1, 1)),
 }
-ALSO = dict.fromkeys((paged_trits.NAME, trits.NAME), (-2, 2))  # held, but not in any number
-OF_24_BITS = (nibble_lists.NAME, paged_trits.NAME, straight_line.NAME, trits.NAME)
+ALL_TRITS = (paged_trits.NAME, trits.NAME, twin_trits.NAME)
+ALSO = dict.fromkeys(ALL_TRITS, (-2, 2))  # held, but not in any number
+OF_24_BITS = (nibble_lists.NAME, straight_line.NAME, *ALL_TRITS)
 LARGEST_BLOCK = {
     index_lists.NAME: index_lists.BLOCK,
     threaded_gaps.NAME: threaded_gaps.BLOCK,
@@ -333,6 +341,7 @@ def test_trits_hold_some_twos(data: st.DataObject) -> None:
     weights = np.where(np.arange(shape[0])[:, np.newaxis] % 5 < 3, drawn, np.sign(drawn))
     assert trits.problem(weights, 16, UINT8) is None
     np.testing.assert_array_equal(_trits(weights), weights)
+    np.testing.assert_array_equal(_twin_trits(weights), weights)
 
 
 def test_what_trits_do_not_hold() -> None:

@@ -42,7 +42,8 @@ def _of_conv2d(target: Target) -> Collection[str | None]:
 
 NETWORKS = 3  # of each target, encoding and number of axes
 # Whose code for three products is beyond the 4 KiB that avr8js runs without wrapping around.
-TOO_LARGE = {("attiny85", name) for name in ("straight-line", "trits", "paged-trits")}
+_LARGE = ("straight-line", "trits", "paged-trits", "twin-trits")
+TOO_LARGE = {("attiny85", name) for name in _LARGE}
 _OF_BYTES = {(target, encoding) for target, encoding, d in COMBINATIONS if not DTYPES[d].packed}
 _OF_CODE = {(name, CODE) for name, _ in _OF_BYTES if CODE in _of_conv2d(find_target(name))}
 COMBINED = sorted((_OF_BYTES | _OF_CODE) - TOO_LARGE)
