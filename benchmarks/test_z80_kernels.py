@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from harness.pytest_plugin import Cycles
 from harness.run import Runner
+from kernels.binary import sign_test
 from kernels.compile import compile_graph
 from kernels.dtypes import BIT, INT16, UINT8, DType
 from kernels.emit import kernels_for
@@ -37,7 +38,7 @@ _TARGETS = ("cpm", "cpm-ei", "msx")
 class Row:
     """One kernel. T-states per MAC on cpm: goals are those wanted, and beyond that; held: reached.
 
-    bits: of the sums.
+    bits: of the sums. output: numbers, which are the sums, or bits, their signs.
     """
 
     name: str
@@ -49,16 +50,18 @@ class Row:
     bits: int = 16
     outputs: int = _OUTPUTS
     source: DType = UINT8
+    output: DType = INT16
 
     def graph(self) -> Graph:
-        """The layer, with outputs of 16 bits."""
+        """The layer."""
         rng = np.random.default_rng(0)
         weights = rng.choice(np.array(self.weights, np.int8), (self.outputs, _INPUTS))
         x = Tensor("x", (_INPUTS,), self.source, bounds=self.x)
         how = Requantization(np.array([1]), 0, Rounding.FLOOR, 0, INT16.low, INT16.high)
+        how, wrap = (sign_test(), None) if self.output == BIT else (how, self.bits)
         bias = np.zeros(self.outputs, np.int32)
-        output = Tensor("y", (self.outputs,), INT16)
-        layer = Linear("fc", x, output, weights, bias, how, wrap=self.bits)
+        output = Tensor("y", (self.outputs,), self.output, zero_point=how.zero_point)
+        layer = Linear("fc", x, output, weights, bias, how, wrap=wrap)
         return Graph("layer", x, (layer,), ("y",))
 
     def inputs(self) -> NDArray[np.int64]:
@@ -86,6 +89,7 @@ _ROWS = (
     Row("the same, 256 outputs", None, 10.5, "group-sums", _SIGNS, _BYTE, outputs=256),
     Row("xnor", (5, 4.8), 4.3, "xnor", _SIGNS, Range(0, 1), source=BIT),
     Row("xnor, 256 outputs", (5, 4.8), 4.2, "xnor", _SIGNS, Range(0, 1), outputs=256, source=BIT),
+    Row("xnor, bits to bits", None, 4.1, "xnor", _SIGNS, Range(0, 1), source=BIT, output=BIT),
     Row("4 bits, small", None, 135.8, "packed4", tuple(range(-8, 8)), _BYTE),
     Row("2 bits, small", None, 127.1, "packed2", tuple(range(-2, 2)), _BYTE),
     Row("1 bit, small", None, 125.2, "packed1", _SIGNS, _BYTE),

@@ -10,14 +10,14 @@ the output before. Two counts make a word, and one addition adds to both:
     add ix,bc                           15    both counts; no more than 31 bytes go in
     pop bc / xor c / ... / add iy,bc    55    the other two outputs
 
-The last byte of inputs is counted in BC and DE, and each count, which may have 9 bits by now, is
-added to what is known of its output so far.
+The last byte of inputs is counted in BC and DE, and each count, which may have 9 bits by now, ends
+as a sum, or as a bit; see `xnor_ends.py`.
 
 T-states per four outputs: 121 for each byte of inputs but the last, 169 where interrupts are
 served; and 10 per 8 of these.
 
-Registers: A differences; DE inputs; HL table; BC weights, then counts; IX, IY counts; DE' where
-sums go; BC' a bias; SP weights, or HL' where interrupts are served.
+Registers: A differences; DE inputs; HL table; BC weights, then counts; IX, IY counts; BC', DE', HL'
+the ends'; SP weights, or HL' where interrupts are served.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from numpy.typing import NDArray
 
 from kernels.asm import Assembly
 from kernels.blocks import blocks
-from kernels.emit import Job, emitter, little_endian, tensor_symbol
+from kernels.emit import Job, emitter, tensor_symbol
 from kernels.encodings import xnor
 from kernels.ops.linear import Linear
 from kernels.requant_plan import plan_requantization
 from kernels.z80.row_sums import RowSums
 from kernels.z80.stack_pointer import borrowed, may_borrow
+from kernels.z80.xnor_ends import ROWS, Ends, SignEnds, SumEnds, sign_limits
 
 _PAGE = 256
-_ROWS = 4
 _MOST_BYTES = 32  # of inputs: 31 are counted in a byte, and one more in 9 bits
 _UNROLL = 8
 _TABLE = "zero_bits"
@@ -52,11 +52,18 @@ def emit(job: Job) -> None:
     assert isinstance(layer, Linear)
     job.share(_TABLE, _write_table, _PAGE)
     plan = plan_requantization(layer, job.ranges[layer.input.name])
-    sums, page = RowSums(job, layer, plan, _ROWS), job.scratch("page", _PAGE, _PAGE)
-    bias, first = _bias(layer), 0
-    for number, size in enumerate(blocks(layer.input.size, _MOST_BYTES)):
-        _Block(job, layer, sums, bias, page, number, range(first, first + size)).write()
-        first += size
+    bias, streams = _bias(layer), may_borrow(job.target)
+    page, size = job.scratch("page", _PAGE, _PAGE), layer.input.size
+    limits = sign_limits(layer, plan, bias) if size <= _MOST_BYTES else None
+    if limits is not None:
+        signs = SignEnds(job, layer, limits, size == _MOST_BYTES, streams)
+        _Block(job, layer, signs, page, 0, range(size)).write()
+        return
+    sums, first = RowSums(job, layer, plan, ROWS), 0
+    for number, count in enumerate(blocks(size, _MOST_BYTES)):
+        ends = SumEnds(sums, bias, number == 0, streams)
+        _Block(job, layer, ends, page, number, range(first, first + count)).write()
+        first += count
     sums.finish(bias)
 
 
@@ -77,8 +84,7 @@ class _Block:
 
     job: Job
     layer: Linear
-    sums: RowSums
-    bias: NDArray[np.int64]
+    ends: Ends
     page: str
     number: int
     bytes: range
@@ -98,38 +104,36 @@ class _Block:
         return f"{self.page}+{(_PAGE + 1 - len(self.bytes)) % _PAGE}"
 
     @property
-    def adds_bias(self) -> bool:
-        """Whether a row's last weights are followed by its bias."""
-        return self.sums.direct and self.number == 0
+    def groups(self) -> int:
+        """Of four rows, the last of which may lack some."""
+        return -(-len(self.layer.weights) // ROWS)
 
     def write(self) -> None:
-        """Add the counts of all outputs to their sums, or set these."""
+        """Counts of all outputs, to their ends."""
         self._write_weights()
         self._copy_inputs()
         out, weights = self.job.code, self.label("weights")
         if self.streams:
             with borrowed(self.job, f"sp{self.number}"):
-                out.emit(f"ld sp,{weights}\nexx\nld de,{self.sums.symbol}\nexx")
+                out.emit(f"ld sp,{weights}\nexx\n{self.ends.begin()}\nexx")
                 self._walk_rows()
         else:
-            out.emit(f"exx\nld hl,{weights}\nld de,{self.sums.symbol}\nexx")
+            out.emit(f"exx\nld hl,{weights}\n{self.ends.begin()}\nexx")
             self._walk_rows()
 
     def _write_weights(self) -> None:
-        """Four rows, a byte of each side by side, then their biases, in the order they are used."""
-        rows = np.zeros((self.sums.groups * _ROWS, self.layer.input.size), np.uint8)
+        """Four rows, a byte of each side by side, then what their ends need."""
+        rows = np.zeros((self.groups * ROWS, self.layer.input.size), np.uint8)
         units = len(self.layer.weights)
         rows[:units] = xnor.encode(self.layer.weights).reshape(units, -1)
         out = self.job.consts
         out.emit(f"{self.label('weights')}:")
-        for unit in range(0, len(rows), _ROWS):
-            columns = rows[unit : unit + _ROWS, self.bytes.start : self.bytes.stop].T
-            differences = columns.copy()
-            differences[:, 1:] ^= columns[:, :-1]
-            out.data(".byte", differences.ravel())
-            if self.adds_bias:
-                for bias in self.bias[unit : unit + _ROWS].tolist():
-                    out.data(".byte", little_endian(bias, 2))
+        for group in range(self.groups):
+            four = rows[group * ROWS : (group + 1) * ROWS, self.bytes.start : self.bytes.stop]
+            differences = four.copy()
+            differences[1:] ^= four[:-1]
+            out.data(".byte", differences.T.ravel())
+            out.data(".byte", self.ends.constants(group))
 
     def _copy_inputs(self) -> None:
         """All bytes but the last to the end of the page, the last to its begin."""
@@ -147,7 +151,7 @@ class _Block:
 
     def _walk_rows(self) -> None:
         out, rows = self.job.code, self.label("rows")
-        self.job.at_most(rows, self.sums.groups)
+        self.job.at_most(rows, self.groups)
         out.emit(f"""
             ld h,{_TABLE}>>8
         {rows}:
@@ -159,16 +163,9 @@ class _Block:
         self._count_last()
         for number, counts in enumerate(zip(_COUNTS, _LAST_COUNTS, strict=True)):
             out.emit("exx" if number else "")
-            self._store_sum(*counts)
-        out.emit(f"""
-            ld a,e
-            cp {self.sums.end}&0xff
-            ld a,d
-            exx
-            jp nz,{rows}
-            cp {self.sums.end}>>8
-            jp nz,{rows}
-        """)
+            out.emit("ld a,{}\nadd a,{}\nexx".format(*counts))
+            out.emit(self.ends.row(number))
+        out.emit(self.ends.repeat(rows))
 
     def _count(self) -> None:
         """All bytes of inputs but the last."""
@@ -178,7 +175,7 @@ class _Block:
         if skipped:
             self.job.code.emit(f"jp {loop}_entry")
         if count > steps:
-            self.job.at_most(loop, count // steps * self.sums.groups)
+            self.job.at_most(loop, count // steps * self.groups)
             self.job.code.emit(f"{loop}:")
         for number in range(steps):
             if number == skipped != 0:
@@ -219,23 +216,3 @@ class _Block:
             """
             for half in (low, high)
         )
-
-    def _store_sum(self, count: str, last: str) -> None:
-        """A count, which may have 9 bits, onto its bias, what earlier blocks left, or nothing.
-
-        Left with the register set of the sums' pointer.
-        """
-        out, size = self.job.code, self.sums.size
-        out.emit(f"ld a,{count}\nadd a,{last}\nexx")
-        if self.adds_bias:
-            load = "pop bc" if self.streams else "ld c,(hl)\ninc hl\nld b,(hl)\ninc hl"
-            out.emit(f"{load}\njr nc,$+3\ninc b\nadd a,c\nld (de),a\ninc de")
-            out.emit("ld a,b\nadc a,0\nld (de),a\ninc de")
-        elif self.number == 0:
-            out.emit("ld (de),a\ninc de\nld a,0\nadc a,a\nld (de),a\ninc de")
-            out.emit("xor a\n" + "ld (de),a\ninc de\n" * (size - 2) if size > 2 else "")
-        else:
-            out.emit("ld b,0\nrl b\nex de,hl\nadd a,(hl)\nld (hl),a\ninc hl")
-            out.emit("ld a,(hl)\nadc a,b\nld (hl),a\ninc hl")
-            out.emit("ld a,(hl)\nadc a,0\nld (hl),a\ninc hl\n" * (size - 2))
-            out.emit("ex de,hl")

@@ -83,12 +83,12 @@ class PatternSums:
             found.append(_Step(change.row, change.falls, sets=not known))
         return found
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """What changes between each two lists."""
         return [step.name for step in self._steps]
 
-    @property
+    @cached_property
     def tails(self) -> dict[str, str]:
         """Code of what happens most often, by its name: it may follow a list without a jump."""
         steps = set(self._steps)

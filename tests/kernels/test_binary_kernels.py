@@ -28,6 +28,7 @@ from kernels.dtypes import BIT, INT8, UINT8, DType
 from kernels.encodings import xnor
 from kernels.ir import Graph, Tensor
 from kernels.quant import Requantization
+from kernels.reference import run
 from kernels.target import find_target
 
 WRITERS = [case for case in with_kernels(*TARGETS, "attiny85") if BIT in writes(*case)]
@@ -108,6 +109,15 @@ def test_xnor_counts_at_their_ends(target: str, inputs: int) -> None:
     assert differences(program, np.vstack([rows, 1 - rows])) == []
 
 
+@pytest.mark.parametrize("outputs", [1020, 1024, 1025])
+def test_xnor_of_more_outputs_than_a_byte_counts_groups_of(outputs: int) -> None:
+    rng = np.random.default_rng(outputs)
+    weights, biases = rng.choice([-1, 1], (outputs, 9)), rng.integers(-5, 5, outputs)
+    layer = binary_linear("fc", signs("x", 9), weights, biases)
+    graph = graph_of(layer, source=layer.input)
+    assert differences(compile_with(graph, "cpm", xnor.NAME), batch(graph, 1)) == []
+
+
 @pytest.mark.parametrize("target", [t for t in XNOR if t != "attiny85"])
 @pytest.mark.parametrize("wrap", [None, 16])
 @pytest.mark.parametrize("of_signs", [True, False])
@@ -133,10 +143,11 @@ def test_xnor_writes_numbers(
 def test_xnor_signs_that_wrap(target: str) -> None:
     """A sum that passes the accumulator's end changes its sign, which no limit tells."""
     layer = binary_linear("fc", signs("x", 9), [[1] * 9, [-1] * 9], [0, 0])
-    bias = np.array([(1 << 15) - 2, -(1 << 15) + 1], np.int32)
+    bias = np.array([-(1 << 15) + 1, (1 << 15) - 2], np.int32)
     layer = replace(layer, bias=bias, wrap=16)
     graph = graph_of(layer, source=layer.input)
     rows = np.tril(np.ones((10, 9), np.int64), -1)
+    assert len(np.unique(run(graph, rows)[layer.output.name])) == 2
     assert differences(compile_with(graph, target, xnor.NAME), rows) == []
 
 

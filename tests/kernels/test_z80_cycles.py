@@ -6,13 +6,15 @@ a layer. Requantization is the same for all outputs: a shift that leaves 0.
 
 import numpy as np
 import pytest
-from builders import compile_with, encode_all, requantization, single
+from builders import compile_with, encode_all, graph_of, linear, requantization, single
 from numpy.typing import ArrayLike
 
 from harness.run import Runner
+from kernels.binary import sign_test
 from kernels.compile import draft_graph
-from kernels.dtypes import BIT, UINT8
+from kernels.dtypes import BIT, INT16, UINT8
 from kernels.emit import Job
+from kernels.ir import Tensor
 from kernels.target import find_target
 
 WIDTHS = (16, 24, 32)
@@ -60,6 +62,22 @@ def test_value_lists_values(wrap: int, value: int) -> None:
         return cycles("cpm", "value-lists", [[0] * 7 + [highest]], [0] * 8, wrap)
 
     assert layer(7) - layer(6) == value
+
+
+def test_xnor_ends() -> None:
+    """Sixteen more outputs: as sums with biases, and as bits."""
+
+    def layer(outputs: int, inputs: int, *, bits: bool) -> int:
+        x = Tensor("x", (inputs,), BIT)
+        how, dtype = (sign_test(), BIT) if bits else (None, INT16)
+        node = linear("fc", x, np.ones((outputs, inputs)), 0, how, dtype=dtype)
+        runner = Runner(compile_with(graph_of(node, source=x), "cpm", "xnor"))
+        return runner.infer(np.zeros(inputs, np.int64)).layer_cycles["fc"]
+
+    assert layer(20, 8, bits=False) - layer(4, 8, bits=False) == 4 * 482
+    assert layer(24, 8, bits=True) - layer(8, 8, bits=True) == 4 * 299 + 2 * 23
+    wide, narrow = (layer(24, n, bits=True) - layer(8, n, bits=True) for n in (256, 248))
+    assert wide - narrow == 4 * (121 + 28)
 
 
 def test_pattern_lists_indices() -> None:
