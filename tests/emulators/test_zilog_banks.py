@@ -205,6 +205,7 @@ def run_banks(
     return cpu.call(ORIGIN, **STACK, **options)
 
 
+BACK = "ld a, 0xfd\nld (0xc000), a\nret\n"  # what a JR at 0xbfff would take for its distance
 CALLS = "ld a, 1\nld (0x7000), a\ncall 0x8000\nld a, 2\nld (0x7000), a\ncall 0xbffc\nret\n"
 
 
@@ -248,6 +249,7 @@ def test_code_may_select_another_bank_below_itself(z80_as: Assemble, profile: bo
         (CALLS, "ret\n", "nop\nnop\nnop\ninc a\n", "OUTSIDE_CODE", 0xFFFF, None),
         # An instruction is cut off where the bank ends.
         (CALLS, "ret\n", "nop\nnop\nnop\n.byte 0x3e\n", "OUTSIDE_CODE", 0xFFFF, None),
+        (CALLS, BACK, "jr .+3\nret\n.byte 0x18\n", "OUTSIDE_CODE", 0xFFFF, None),
         (CALLS, "ld (0x8010), a\nret\n", "ret\n", "WRITE_TO_CODE", 0x8000, 0x8010),
         (CALLS, "ld a, (0x8010)\nld a, (0x8020)\nret\n", "ret\n", "BAD_READ", 0x8003, 0x8020),
     ],

@@ -124,6 +124,22 @@ def test_inputs_of_any_size_walk_often_enough(target: Target, value: int) -> Non
     assert differences(program, inputs) == []
 
 
+@pytest.mark.parametrize("most", [255, 256, 300, 511, 512, 4000, 16_320])
+def test_a_bound_knows_how_often_columns_are_walked(most: int) -> None:
+    graph = single([[1]], source=INT16, bounds=Range(0, most), wrap=16)
+    draft = draft_graph(graph, CPM, everywhere(graph))
+    program = link_draft(draft)
+    runner, column = Runner(program), program.image.symbols["fc_i0_column"]
+
+    def walks(x: int) -> int:
+        profile = runner.infer(np.array([x]), profile=True).profile
+        assert profile is not None
+        return int(profile.counts[profile.pcs == column].sum())
+
+    found = max(map(walks, (most, most - 1, most & ~0xFF)))
+    assert found == draft.emission.jobs[0].limits.get("fc_i0_column", 1)
+
+
 @pytest.mark.parametrize("shift", [0, 1, 2, 7])
 def test_words_of_any_value_and_shift(shift: int) -> None:
     """All that a sum of 16 bits may be, so also those near its ends, is shifted and cut off."""
