@@ -151,6 +151,7 @@ class Runner:
         entry: where it begins; the program's entry by default. The result's marks are at the
         layers' first instructions and at the final return.
         """
+        self._kept = None  # until it is known that they are
         source = self.program.tensors[self.program.graph.input.name]
         self.emulator.write(source.address, source.dtype.pack(np.asarray(x, np.int64)))
         return self.emulator.call(
@@ -178,7 +179,6 @@ class Runner:
         result = self.stop_after(x, self.limit, entry=entry, profile=profile, touched=touched)
         if result.reason is not StopReason.RETURNED:
             name = f"{self.program.graph.name} on {self.program.target.name}"
-            self._kept = None
             raise RunFailed(name, result, self.program.image.place(result.pc))
         self._kept = x.ravel()[: self.program.kept].copy()
         return Run(

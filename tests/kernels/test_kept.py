@@ -103,6 +103,10 @@ def test_what_is_not_kept_is_noticed() -> None:
     runner.infer_again(x + (np.arange(INPUTS) == 8))
     with pytest.raises(HarnessError, match="first 8 inputs are not those of the last whole run"):
         runner.infer_again(x + (np.arange(INPUTS) == 7))
+    runner.infer(x)
+    runner.stop_after(x, 100)
+    with pytest.raises(HarnessError, match="first 8 inputs are not those of the last whole run"):
+        runner.infer_again(x)
     plain = Runner(compile_graph(graph, ROM, choices(STRAIGHT_LINE, 0)))
     plain.infer(x)
     with pytest.raises(HarnessError, match="net keeps no sums"):

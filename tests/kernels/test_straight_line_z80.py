@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from strategies import batch
 
 from harness.errors import RunFailed
+from harness.profile import profile
 from harness.run import Runner
 from harness.worst_case import program_bound
 from kernels.bounds import Bounds
@@ -180,6 +181,19 @@ def test_a_network_across_banks() -> None:
     assert symbols["one_part1"] == ROM.code.origin + 2 * BANK
     bank_0 = draft.budgets[2]
     assert bank_0.needed < 3_000
+
+
+def test_a_profile_knows_the_banks() -> None:
+    """What runs in the window belongs to the layer whose bank shows."""
+    graph = network()
+    runner = Runner(compile_graph(graph, ROM, everywhere(graph)))
+    result = profile(runner, strained(graph)[3])
+    assert sum(result.layers.values()) == result.cycles
+    for layer in ("fc1", "fc2"):
+        own = [cost for cost in result.symbols if cost.layer == layer]
+        assert sum(cost.cycles for cost in own) == result.layers[layer]
+        columns = [cost for cost in own if f"{layer}_i" in cost.symbol]
+        assert sum(cost.cycles for cost in columns) > result.layers[layer] / 2
 
 
 def test_code_in_the_wrong_bank_is_noticed() -> None:
