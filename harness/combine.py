@@ -73,8 +73,11 @@ class Combination:
 
     def best(self, capacity: int, count: int) -> list[Plan]:
         """The `count` plans that promise most of all that take no more bytes than the capacity."""
-        picks = cheapest(self._items, capacity, self._common, max(count, POOL))
-        return [self._plan(pick) for pick in sorted(picks, key=self._together)[:count]]
+        together = self.objective in (Objective.P95, Objective.MAX)
+        picks = cheapest(self._items, capacity, self._common, POOL if together else count)
+        if together:
+            picks.sort(key=self._together)
+        return [self._plan(pick) for pick in picks[:count]]
 
     def smallest(self) -> Plan | None:
         """The plan of the fewest bytes; None where a layer cannot be had."""
@@ -94,8 +97,6 @@ class Combination:
     def _together(self, pick: Pick) -> float:
         """Of cycles added input by input, since p95 and max of layers do not add up."""
         costs = [g[i][1] for g, i in zip(self.groups.values(), pick.indices, strict=True)]
-        if self.objective not in (Objective.P95, Objective.MAX):
-            return pick.cost
         cycles = [cost.cycles for cost in costs if isinstance(cost, Cost)]
         runs = min(map(len, cycles))
         total = np.sum([one[:runs] for one in cycles], axis=0)

@@ -71,4 +71,4 @@ def _remarks(measurement: Measurement) -> list[str]:
             f"{model.name}: accuracy by the {measurement.total.accuracy_by}, "
             f"{model.evaluation.what}"
         )
-    return lines + [f"{model.name}: {note}" for note in model.notes]
+    return lines + [f"{model.name}: {note}" for note in model.lines]

@@ -158,8 +158,8 @@ def _choose(problem: Problem) -> Search:
     """Measure, run the plans that may be best, and take the best."""
     found, objective = tuple(_measured(problem)), problem.objective
     whole = _Whole(problem)
-    combinations = [Combination(problem.rank, x, objective, found) for x in _limits(problem)]
-    best = [plan for one in combinations for plan in whole.best(one)]
+    strict, loose = (Combination(problem.rank, x, objective, found) for x in _limits(problem))
+    best = whole.best(strict) + (whole.best(loose) if loose.groups != strict.groups else [])
     tried = whole.run(_unique([*best, *_smallest(problem, found)]))
     if not tried:
         raise _misfit(problem, found)

@@ -51,7 +51,7 @@ class Model:
     inputs: what benchmarks run, integers (n, *input shape).
     labels: the right class of each of `inputs`, int64 (n,); None where there is none.
     evaluation: the labelled set that accuracy is of; may be far larger than `inputs`.
-    notes: lines for below the table.
+    notes: lines for below the table, or what makes one when it is asked for; see `lines`.
     full_inputs: all of `inputs`, where some were left out. talk: how text becomes inputs, and
     classes a reply, of a network that can be talked with.
     """
@@ -63,7 +63,7 @@ class Model:
     labels: NDArray[np.int64] | None
     evaluation: Evaluation
     reference: Reference
-    notes: tuple[str, ...] = ()
+    notes: tuple[str | Callable[[], str], ...] = ()
     full_inputs: NDArray[np.uint8] | None = None
     talk: Talk | None = None
 
@@ -71,6 +71,11 @@ class Model:
     def calibration(self) -> NDArray[np.uint8]:
         """The inputs by which plans are chosen, however few are run."""
         return self.inputs if self.full_inputs is None else self.full_inputs
+
+    @property
+    def lines(self) -> list[str]:
+        """The notes, as they are shown."""
+        return [note if isinstance(note, str) else note() for note in self.notes]
 
     @classmethod
     def of(

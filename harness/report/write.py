@@ -85,7 +85,7 @@ def write_markdown_report(report: Report, path: Path) -> None:
 
 
 def _method(one: Subject) -> Table:
-    rows = [("model", one.model.title), *(("", note) for note in one.model.notes)]
+    rows = [("model", one.model.title), *(("", note) for note in one.model.lines)]
     try:
         described = recipes.find(one.model.name).describe()
     except UnknownModel:

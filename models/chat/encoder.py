@@ -44,9 +44,7 @@ def query_counts(queries: Sequence[str]) -> NDArray[np.uint8]:
     """
     texts = [_lowered(query.lstrip(" ")) for query in queries]
     trigrams = [
-        sliding_window_view(np.frombuffer(f" {text} ".encode("ascii"), np.uint8), 3)
-        for text in texts
-        if text
+        _runs(np.frombuffer(f" {text} ".encode("ascii"), np.uint8), 3) for text in texts if text
     ]
     lengths = [len(text) for text in texts]  # a text of n characters has n trigrams
     grams = np.concatenate([np.empty((0, 3), np.uint8), *trigrams]).astype(np.int64)
@@ -74,7 +72,7 @@ def windows(reply: str) -> NDArray[np.uint8]:
     A context is the last 8 characters, lower-cased, left-padded with spaces.
     """
     codes = np.frombuffer((" " * CONTEXT + _lowered(reply)).encode("ascii"), np.uint8)
-    return sliding_window_view(codes, CONTEXT)
+    return _runs(codes, CONTEXT)
 
 
 def context_counts(contexts: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -108,6 +106,13 @@ def _checked(counts: NDArray[np.int64], lengths: Sequence[int]) -> NDArray[np.ui
             f"a query of {length} characters counts one bucket beyond {MAX_COUNT}; shorten it"
         )
     return counts.astype(np.uint8)
+
+
+def _runs(codes: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
+    """Every so many codes in a row, uint8 (n - length + 1, length), for few codes."""
+    starts = np.arange(len(codes) - length + 1)
+    runs: NDArray[np.uint8] = codes[starts[:, np.newaxis] + np.arange(length)]
+    return runs
 
 
 def _codes(text: str) -> NDArray[np.int64]:
