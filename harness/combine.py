@@ -32,9 +32,10 @@ class Objective(StrEnum):
     FLASH = "flash"
 
     def of(self, cost: Size) -> float:
-        """That figure of a cost; of a size bytes, whatever the objective."""
-        if self is Objective.FLASH or not isinstance(cost, Cost):
+        """That figure of a cost; of a size only bytes are known."""
+        if self is Objective.FLASH:
             return float(cost.flash)
+        assert isinstance(cost, Cost)
         if self is Objective.BOUND:
             return cost.bound
         return {Objective.MEAN: cost.mean, Objective.P95: cost.p95, Objective.MAX: cost.max}[self]
@@ -64,10 +65,11 @@ class Combination:
 
     @cached_property
     def groups(self) -> dict[str, list[tuple[Choice, Size]]]:
-        """Candidates that can be had, by layer."""
+        """Candidates that can be had, by layer; only those that were run, if cycles count."""
+        kind = Size if self.objective is Objective.FLASH else Cost
         groups: dict[str, list[tuple[Choice, Size]]] = {layer: [] for layer in self.rank}
         for one in self.found:
-            if isinstance(one.cost, Size) and self.limits.excess(one.cost.needed) <= 0:
+            if isinstance(one.cost, kind) and self.limits.excess(one.cost.needed) <= 0:
                 groups[one.layer].append((one.choice, one.cost))
         return groups
 

@@ -15,7 +15,7 @@ from harness.bounded import with_bound
 from harness.cache import Cache
 from harness.candidates import prefixes, weighted_layers
 from harness.combine import Candidate, Combination, Objective
-from harness.costs import Cost, Refused, Workload, layer_cost, layer_workload, program_cost
+from harness.costs import Cost, Refused, Size, Workload, layer_cost, layer_workload, program_cost
 from harness.errors import HarnessError
 from harness.limits import Limits, limits_of
 from harness.plans import PlanPolicy, choose_draft
@@ -190,6 +190,20 @@ def test_where_no_plan_fits_nothing_is_run(store: Cache, monkeypatch: pytest.Mon
         assert caught.value.budgets[0].excess == smallest - flash
     with pytest.raises(TypeError, match="not callable"):
         search(graph, UNO, xs, limits_of(UNO, smallest), cache=store)
+
+
+def test_what_was_not_run_is_no_choice_where_cycles_count() -> None:
+    cost = Cost(20, {}, (20, 10), 0, 10, (500,) * 24)
+    found = [
+        Candidate("one", Choice("run"), cost),
+        Candidate("one", Choice("sized"), Size(10, {}, (10, 10), 0)),
+    ]
+    taken = {
+        objective: Combination({"one": Choice("run")}, limits_of(UNO), objective, found).best(99, 1)
+        for objective in (Objective.MEAN, Objective.FLASH)
+    }
+    assert taken[Objective.MEAN] == [{"one": Choice("run")}]
+    assert taken[Objective.FLASH] == [{"one": Choice("sized")}]
 
 
 def test_what_no_plan_has_room_for_is_not_run(
