@@ -47,17 +47,17 @@ def emit(job: Job) -> None:
     plan = replace(plan_requantization(layer, job.ranges[layer.input.name]), input_shift=0)
     blocks = [twin_trits.encode(rows) for rows in twin_trits.ten_rows(layer.weights)]
     room = layer.input.count <= INPUTS and max(len(block.fours) for block in blocks) <= PAIRS
-    if room and not job.far and _is_plain(job, plan):
+    if room and not job.far and _is_plain(plan):
         TwinTrits(job, layer, plan).write()
     else:
         write_paged(job, layer, plan)
 
 
-def _is_plain(job: Job, plan: RequantPlan) -> bool:
-    """Whether sums of 16 bits, shifted right, are the activations."""
-    how, relu = plan.how, job.writes is ACTIVE
+def _is_plain(plan: RequantPlan) -> bool:
+    """Whether sums of 16 bits, shifted right, are the activations, or zero if they are below."""
+    how = plan.how
     plain = how.is_shift and how.round_bias == how.zero_point == 0 and how.shift < 8
-    clamps = plan.clamp_high is not None or (plan.clamp_low is not None and not relu)
+    clamps = plan.clamp_high is not None or plan.clamp_low not in (None, 0)
     return plain and not clamps and plan.acc_bytes == 2 and plan.output_bytes <= 2
 
 
@@ -209,6 +209,8 @@ class TwinTrits(Trits):
         out.emit(f"lds   r28, {self._cells} + 1\nlds   r29, {self._cells} + 2")
         for _, (low, high) in units:
             out.emit(f"asr   r{high}\nror   r{low}\n" * self.plan.how.shift)
+            if self.plan.clamp_low is not None:
+                out.emit(f"sbrc  r{high}, 7\nclr   r{low}\nsbrc  r{high}, 7\nclr   r{high}")
             out.emit("\n".join(f"st    Y+, r{r}" for r in (low, high)[: self.plan.output_bytes]))
         out.emit(f"sts   {self._cells} + 1, r28\nsts   {self._cells} + 2, r29")
 
