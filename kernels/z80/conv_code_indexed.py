@@ -8,13 +8,11 @@ index is never folded. Four outputs meet an input, their sums in HL, DE, HL' and
     pop bc / ld ixl,c / ld iyl,c / ld a,b        30    two inputs
     ld ixl,a / ld iyl,a                          16    the second
 
-At first the image is copied, with its padding, as v + 128, and the sum of -F(v) over each pixel's
-channels is taken; a window's sums start at the sum of its pixels'. So SP walks rows of windows.
+At first the image is copied, with its padding (`padded_copy.py`), so SP walks rows of windows.
 
-T-states, besides products: a row of the image 47, a pixel 96, its channels 82 each, 75 where inputs
-are unsigned. A position 236, and 21 for each pixel of the window; each four outputs of it 282 and
-requantizing, 19 a byte stored; from a row of the window to the next 39, and 50 for each four
-outputs.
+T-states of a position, besides products: 236, and 21 for each pixel of the window; each four
+outputs of it 282 and requantizing, 19 a byte stored; from a row of the window to the next 39, and
+50 for each four outputs.
 
 Registers: SP inputs; A the second of a pair; IX, IY tables; BC a product.
 """
@@ -28,22 +26,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.asm import Assembly
 from kernels.emit import Job, tensor_symbol
 from kernels.ops.convolution import Convolution
 from kernels.requant_plan import RequantPlan
+from kernels.z80.padded_copy import HIGH, LOW, TABLE, PaddedCopy
 from kernels.z80.requantize_inline import problem, requantize
 from kernels.z80.stack_pointer import borrowed, may_borrow
-from kernels.z80.triangles import HALF, triangular
 from kernels.z80.walk import MOST
 
-_PAGE = 256
-_TABLE = "triangle_windows"  # behind half a page, F(-256..254): low bytes, and high bytes
-_LOW, _HIGH = 1, 3  # pages of F(v), from the table on, for v of -128..127
 _MOST_COPIED = 8192  # bytes of SRAM
 _REACH = 128  # of IY, for a position's outputs
 _TOGETHER = 4
-_UNROLLED = 16  # channels of a pixel
 
 
 def serves(job: Job, layer: Convolution, plan: RequantPlan) -> bool:
@@ -56,13 +49,6 @@ def serves(job: Job, layer: Convolution, plan: RequantPlan) -> bool:
     reached = outputs * plan.output_bytes <= _REACH
     simple = layer.input_shift == 0 and problem(plan) is None
     return may_borrow(job.target) and fits and reached and simple and outputs > 2
-
-
-def write_table(out: Assembly) -> None:
-    """Half a page that nothing reads, then 511 low bytes, one of padding, and 511 high bytes."""
-    values = triangular(np.arange(-_PAGE, _PAGE - 1))
-    out.emit(f".space {HALF}")
-    out.data(".byte", [*(values & 0xFF), 0, *(values >> 8 & 0xFF)])
 
 
 @dataclass
@@ -104,30 +90,9 @@ class Indexed:
     plan: RequantPlan
     bias: NDArray[np.int64]
 
-    @property
-    def _channels(self) -> int:
-        return self.layer.image[2]
-
-    @property
-    def _width(self) -> int:
-        """Pixels of a row, with padding."""
-        return self.layer.image[1] + 2 * self.layer.window.padding[1]
-
     @cached_property
-    def _pixels(self) -> int:
-        """Of the copy, and those behind it that its last row's padding is written to."""
-        above, left = self.layer.window.padding
-        return (self.layer.image[0] + 2 * above) * self._width + left
-
-    @cached_property
-    def _copy(self) -> str:
-        """Symbol of the copy; a pair may reach one byte beyond."""
-        return self.job.scratch("copy", self._pixels * self._channels + 1)
-
-    @cached_property
-    def _squares(self) -> str:
-        """Symbol of what each pixel's channels add to a sum's start, the sum of -F(v)."""
-        return self.job.scratch("squares", 2 * self._pixels)
+    def _copy(self) -> PaddedCopy:
+        return PaddedCopy(self.job, self.layer)
 
     @cached_property
     def _state(self) -> str:
@@ -143,91 +108,9 @@ class Indexed:
 
     def write(self) -> None:
         """Write the layer, with every register; the stack has four bytes."""
-        self.job.share(_TABLE, write_table, _PAGE)
-        self._copy_image()
+        self._copy.write()
         with borrowed(self.job):
             self._walk()
-
-    def _copy_image(self) -> None:
-        """Inputs as v + 128, with padding all around, and each pixel's sum of -F(v)."""
-        job, out, label = self.job, self.job.code, self.job.label
-        (height, width, _), (above, left) = self.layer.image, self.layer.window.padding
-        job.at_most(label("image_row"), height)
-        job.at_most(label("pixel"), height * width)
-        out.emit(f"""
-            ld a,{height & 0xFF}
-            ld ({self._state}+15),a
-            ld de,{tensor_symbol(self.layer.input)}
-            exx
-            ld hl,{self._copy}
-            ld de,{self._squares}
-        """)
-        self._pad("above", above * self._width + left, 1)
-        out.emit(f"{label('image_row')}:\nld b,{width & 0xFF}\n{label('pixel')}:\nexx")
-        self._copy_pixel()
-        out.emit(f"dec b\njp nz,{label('pixel')}")
-        self._pad("beside", 2 * left, height)
-        out.emit(f"ld a,({self._state}+15)\ndec a\nld ({self._state}+15),a")
-        out.emit(f"jp nz,{label('image_row')}")
-        self._pad("below", above * self._width - left, 1)
-
-    def _pad(self, name: str, pixels: int, times: int) -> None:
-        """So many pixels of padding to HL', and their sums to DE'; B' and C' are clobbered."""
-        if pixels < 1:
-            return
-        value = self.layer.input.zero_point + (HALF if self.layer.input.dtype.signed else 0)
-        square = -self._channels * int(triangular(np.array([value - HALF]))[0])
-        rest, tag = pixels * self._channels - 1, self.job.label(f"pad_{name}")
-        self.job.at_most(tag, (rest + 2 * (pixels - 1)) * times)
-        self.job.code.emit(f"""
-            push de
-            ld d,h
-            ld e,l
-            inc de
-            ld (hl),{value}
-            {f"ld bc,{rest}{chr(10)}ldir ; #{tag}" if rest else ""}
-            pop hl
-            push de
-            ld d,h
-            ld e,l
-            ld (hl),{square & 0xFF}
-            inc de
-            inc hl
-            ld (hl),{square >> 8 & 0xFF}
-            inc de
-            dec hl
-            {f"ld bc,{2 * (pixels - 1)}{chr(10)}ldir ; #{tag}" if pixels > 1 else ""}
-            pop hl
-        """)
-
-    def _copy_pixel(self) -> None:
-        """From DE to HL', and the sum of -F(v) to DE'; left in the register set of these."""
-        unrolled = max(n for n in range(1, _UNROLLED + 1) if self._channels % n == 0)
-        rounds, out, loop = self._channels // unrolled, self.job.code, self.job.label("channels")
-        flip = "xor 0x80" if self.layer.input.dtype.signed else ""
-        out.emit("ld ix,0")
-        if rounds > 1:
-            self.job.at_most(loop, self._channels // unrolled * self.layer.image[0] * self._width)
-            out.emit(f"exx\nld c,{rounds & 0xFF}\nexx\n{loop}:")
-        out.emit(f"ld h,{_TABLE}>>8+{_LOW}")
-        for number in range(unrolled):
-            order = ("c", "inc h\ninc h", "b") if number % 2 == 0 else ("b", "dec h\ndec h", "c")
-            out.emit(f"""
-                ld a,(de)
-                inc de
-                {flip}
-                exx
-                ld (hl),a                   ; v + 128
-                inc hl
-                exx
-                ld l,a
-                ld {order[0]},(hl)
-                {order[1]}
-                ld {order[2]},(hl)
-                add ix,bc                   ; + F(v)
-            """)
-        out.emit(f"exx\ndec c\nexx\njp nz,{loop}" if rounds > 1 else "")
-        out.emit("exx\nxor a\nsub ixl\nld (de),a\ninc de\nld a,0\nsbc a,ixh\nld (de),a\ninc de")
 
     def _walk(self) -> None:
         """All positions, row after row."""
@@ -236,9 +119,9 @@ class Indexed:
         job.at_most(label("row"), rows)
         job.at_most(label("column"), rows * columns)
         out.emit(f"""
-            ld hl,{self._copy}
+            ld hl,{self._copy.symbol}
             ld ({self._slot("row")}),hl
-            ld hl,{self._squares}
+            ld hl,{self._copy.squares}
             ld ({self._slot("row_squares")}),hl
             ld hl,{tensor_symbol(self.layer.output)}
             ld ({self._slot("output")}),hl
@@ -256,12 +139,12 @@ class Indexed:
         self._sum_squares()
         for first in range(0, len(self.bias), _TOGETHER):
             self._outputs(range(first, min(first + _TOGETHER, len(self.bias))))
-        along, down = self.layer.window.stride[1], self.layer.window.stride[0] * self._width
+        along, down = self.layer.window.stride[1], self.layer.window.stride[0] * self._copy.width
         self._advance("output", len(self.bias) * self.plan.output_bytes)
-        self._advance("window", along * self._channels)
+        self._advance("window", along * self._copy.channels)
         self._advance("squares", 2 * along)
         out.emit(f"ld hl,{self._state}+14\ndec (hl)\njp nz,{label('column')}")
-        self._advance("row", down * self._channels)
+        self._advance("row", down * self._copy.channels)
         self._advance("row_squares", 2 * down)
         out.emit(f"ld hl,{self._state}+15\ndec (hl)\njp nz,{label('row')}")
 
@@ -276,7 +159,7 @@ class Indexed:
     def _sum_squares(self) -> None:
         """Where sums of products start."""
         rows, columns = self.layer.window.size
-        out, gap = self.job.code, self._skip(2 * (self._width - columns))
+        out, gap = self.job.code, self._skip(2 * (self._copy.width - columns))
         row = "pop bc\nadd hl,bc\n" * columns
         out.emit(f"ld sp,({self._slot('squares')})\nld hl,0\n{gap.join([row] * rows)}")
         out.emit(f"ld ({self._slot('start')}),hl")
@@ -298,14 +181,14 @@ class Indexed:
         return f"ld bc,({self._slot('start')})\n" + "\nex de,hl\n".join(begin)
 
     def _products(self, units: range, sums: _Sums) -> Iterator[str]:
-        pages = f"ld ixh,{_TABLE}>>8+{_LOW}"
-        yield f"{pages}\nld iyh,{_TABLE}>>8+{_HIGH}"
-        per_row = self.layer.window.size[1] * self._channels
+        pages = f"ld ixh,{TABLE}>>8+{LOW}"
+        yield f"{pages}\nld iyh,{TABLE}>>8+{HIGH}"
+        per_row = self.layer.window.size[1] * self._copy.channels
         popped = per_row + per_row % 2
         weights = self.layer.matrix[units.start : units.stop].T.tolist()
         for number, column in enumerate(weights):
             place = number % per_row
-            gap = self._skip(self._width * self._channels - popped)
+            gap = self._skip(self._copy.width * self._copy.channels - popped)
             if number and place == 0 and gap:
                 yield f"{gap}{pages}"
             if place % 2 == 0:
