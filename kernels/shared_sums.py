@@ -101,20 +101,27 @@ def _off_middle(values: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def share(
-    weights: NDArray[np.int8], rates: NDArray[np.float64], merge: float, room: int
+    weights: NDArray[np.int8],
+    rates: NDArray[np.float64],
+    merge: float,
+    room: int,
+    *,
+    deeper: float = 0.0,
 ) -> Sharing:
     """Share rows of int8 (rows, inputs) while that is a gain, at most `room` times.
 
     rates: how often each input is not zero, (inputs,). merge: what a merge takes, in the unit of an
-    entry met by such an input.
+    entry met by such an input. deeper: what the first merge into a shared row takes on top.
     """
     rows, found = weights.copy(), list[Merge]()
+    extra = np.zeros(len(rows))
     same, opposite = _common(rows, rows, rates)
     for shared in range(len(weights), len(weights) + room):
         for common in (same, opposite):
             np.fill_diagonal(common, 0)
-        sign = 1 if same.max() >= opposite.max() else -1
-        best = same if sign > 0 else opposite
+        gains = [common - extra - extra[:, np.newaxis] for common in (same, opposite)]
+        sign = 1 if gains[0].max() >= gains[1].max() else -1
+        best = gains[0] if sign > 0 else gains[1]
         if best.max() <= merge:
             break
         one, other = (int(i) for i in np.unravel_index(best.argmax(), best.shape))
@@ -123,6 +130,8 @@ def share(
         rows[other] -= np.int8(sign) * entries
         rows = np.vstack([rows, entries])
         found.append(Merge(shared, one, other, sign))
+        extra[[one, other]] = 0
+        extra = np.append(extra, deeper)
         same, opposite = (np.pad(common, (0, 1)) for common in (same, opposite))
         changed = [one, other, shared]
         for common, now in zip((same, opposite), _common(rows[changed], rows, rates), strict=True):

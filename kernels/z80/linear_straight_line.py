@@ -45,7 +45,7 @@ from kernels.z80.rates import rates
 from kernels.z80.road import Road
 from kernels.z80.straight_column import Event, events, straight_column
 from kernels.z80.sums8 import SUMS8, Bytes, check_kept, sums8
-from kernels.z80.words import TIME, WORDS, Loader, Sum, Term, Words, chained
+from kernels.z80.words import DEEPER, TIME, WORDS, Loader, Sum, Term, Words, chained
 
 _EVENT = 34  # T-states, carries included
 _STEP = 255  # the most that a walk adds
@@ -193,7 +193,8 @@ class _Layer:
         if self.acc_bytes != 2:
             return Sharing(weights, ())
         room = max(_MOST_ROWS - len(weights), 0)
-        return share(weights, rates(self.job, self.layer), TIME / _EVENT, room)
+        known = rates(self.job, self.layer)
+        return share(weights, known, TIME / _EVENT, room, deeper=DEEPER / _EVENT)
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:

@@ -61,3 +61,16 @@ def test_by_hand() -> None:
 
 def test_rows_move_behind_a_gap() -> None:
     assert Merge(5, 2, 4, -1).moved(3, 2) == Merge(7, 2, 6, -1)
+
+
+def test_merges_into_shared_rows_may_take_more() -> None:
+    """Rows in pairs that have much in common, pairs that have some: the latter share in turn."""
+    halves = [[1] * 8 + [0] * 4, [0] * 4 + [1] * 8]
+    weights = np.array([halves[0], halves[0], halves[1], halves[1]], np.int8)
+    rates = np.ones(12)
+    deep = share(weights, rates, 1.5, 9)
+    assert max(max(merge.one, merge.other) for merge in deep.merges) >= 4
+    flat = share(weights, rates, 1.5, 9, deeper=9.0)
+    assert [max(merge.one, merge.other) < 4 for merge in flat.merges] == [True] * 2
+    for sharing in (deep, flat):
+        assert np.array_equal(sharing.expanded(), weights)
