@@ -30,7 +30,7 @@ from kernels.choice import Choice
 from kernels.compile import compile_graph
 from kernels.image import Kind, Program
 from kernels.target import Interrupts, Target, find_target
-from models import Model
+from models import Model, load
 from models.tinychat import load_tinychat
 
 QUERIES, CALIBRATION, ADVERSARIAL, MSX_STEPS = 300, 200, 600, 50
@@ -73,7 +73,7 @@ ROWS = (
 
 
 QUERY_COUNTS = 128  # of the inputs, the first
-FURTHER = tuple(row for row in ROWS if row.encoding in {"threaded-lists", "straight-line"})
+FURTHER = tuple(row for row in ROWS if row.goals and row.encoding)
 
 
 @cache
@@ -85,6 +85,15 @@ def _steps(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         np.concatenate([reply.inputs for reply in chat.replies(queries)]) for queries in parts
     )
     return measured.astype(np.int64), others.astype(np.int64)
+
+
+@cache
+def _program(folder: Path, row: Row) -> Program:
+    """The row's program, which two tests run."""
+    model = load("tinychat", folder)
+    return compile_graph(
+        model.graph, row.target, row.plan(model, rates_of(model, _steps(folder)[1]))
+    )
 
 
 @cache
@@ -116,9 +125,8 @@ def test_a_step(
 ) -> None:
     """All steps, and adversarial ones, bit for bit; the same steps with a wait state per M1."""
     model = load_model("tinychat")
-    steps, others = _steps(tinychat_folder)
-    plan = row.plan(model, rates_of(model, others))
-    program = compile_graph(model.graph, row.target, plan)
+    steps, _ = _steps(tinychat_folder)
+    program = _program(tinychat_folder, row)
     times = _cycles(model, program, steps)
     strained = adversarial(model, ADVERSARIAL)
     worst = _cycles(model, program, strained)
@@ -126,7 +134,7 @@ def test_a_step(
     largest = max(int(v.max()) for name, v in values.items() if name.startswith("hidden"))
     waiting = replace(row.target, name=f"{row.target.name}-m1", title="MSX timing", m1_wait=1)
     some = steps[:: len(steps) // MSX_STEPS]
-    msx = _cycles(model, compile_graph(model.graph, waiting, plan), some)
+    msx = _cycles(model, compile_graph(model.graph, waiting, program.choices), some)
     share = msx.mean() / times[:: len(steps) // MSX_STEPS].mean()
     p95 = int(np.percentile(times, 95, method="inverted_cdf"))
     goal = "" if row.goals is None else " (goal {:,}, beyond it {:,})".format(*row.goals)
@@ -161,9 +169,8 @@ def test_further_characters(
 ) -> None:
     """Steps from the query's kept sums on, bit for bit, beside whole steps."""
     model = load_model("tinychat")
-    rates = rates_of(model, _steps(tinychat_folder)[1])
-    plan = row.plan(model, rates)
-    whole = Runner(compile_graph(model.graph, row.target, plan))
+    beforehand = _program(tinychat_folder, row)
+    whole, plan = Runner(beforehand), dict(beforehand.choices)
     first, *_ = plan
     program = compile_graph(
         model.graph, row.target, plan | {first: replace(plan[first], kept=QUERY_COUNTS)}
