@@ -29,6 +29,8 @@ build_app()
 def run_pytest(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunPytest:
     """Run pytest in this process with the given arguments, and with no plugin but ours."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for name in ("CI", "BUILD_NUMBER"):  # where either is set, pytest's summary repeats failures
+        monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: object) -> pytest.RunResult:
         options = ["-p", "no:cacheprovider", *map(str, arguments)]
