@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from harness.executor import Executor
 from harness.run import DEFAULT_LIMIT, Runner
 from kernels.image import Program
+from kernels.reference import check_inputs
 
 SMALLEST_SHARD = 64
 SHARDS = 16  # of each worker: enough to share the work evenly; each one loads the program anew
@@ -40,18 +41,23 @@ class Emulated:
 
 
 def run_shard(shard: Shard) -> Emulated:
-    """Run a shard's inputs, one after the other; RunFailed where one does not return."""
-    runner = Runner(shard.program, limit=shard.limit)
-    runs = list(runner.infer_all(shard.inputs))
-    graph = shard.program.graph
+    """Run a shard's inputs, one after the other; RunFailed where one does not return.
+
+    They are packed before the first and unpacked after the last.
+    """
+    runner, graph = Runner(shard.program, limit=shard.limit), shard.program.graph
+    inputs = check_inputs(graph, shard.inputs)
+    calls, raw = [], {source.name: bytearray() for source in runner.sources}
+    for packed in graph.input.dtype.pack_rows(inputs.reshape(len(inputs), -1)):
+        calls.append(runner.call(packed))
+        for source in runner.sources:
+            raw[source.name] += source.read(runner.emulator)
+    layers = [runner.layer_cycles(call) for call in calls]
     return Emulated(
-        {name: np.array([run.outputs[name] for run in runs]) for name in graph.outputs},
-        np.array([run.cycles for run in runs], np.int64),
-        {
-            node.name: np.array([run.layer_cycles[node.name] for run in runs], np.int64)
-            for node in graph.nodes
-        },
-        max(run.stack_peak for run in runs),
+        {one.name: one.values(bytes(raw[one.name]), len(calls)) for one in runner.sources},
+        np.array([call.cycles for call in calls], np.int64),
+        {node.name: np.array([one[node.name] for one in layers], np.int64) for node in graph.nodes},
+        max(call.stack_peak for call in calls),
     )
 
 

@@ -12,13 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 
 _ROOT = Path(__file__).parent.parent
-_SOURCES = (
+_MEASURED = (
     "kernels/**/*.py",
     "emulators/*",
     "harness/costs.py",
     "harness/run.py",
     "harness/worst_case.py",
 )
+_CHOOSING = (*_MEASURED, "harness/*.py")
 
 
 class _Hash(Protocol):
@@ -36,11 +37,20 @@ def fingerprint(*parts: Any) -> str:
     return digest.hexdigest()
 
 
-@cache
 def sources() -> str:
     """The fingerprint of the code that decides how many cycles a layer takes, or can take."""
+    return _code(_MEASURED)
+
+
+def choosing_sources() -> str:
+    """The fingerprint of the same and of the code that chooses a plan by that."""
+    return _code(_CHOOSING)
+
+
+@cache
+def _code(patterns: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for pattern in _SOURCES:
+    for pattern in patterns:
         for path in sorted(_ROOT.glob(pattern)):
             if path.is_file():
                 _add(digest, (path.relative_to(_ROOT).as_posix(), path.read_bytes()))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from numpy.typing import NDArray
 
 from harness.cache import Cache
-from harness.combine import Objective
+from harness.combine import Objective, Plan
+from harness.fingerprint import choosing_sources, fingerprint
 from harness.limits import Limits, limits_of
 from harness.search import NoPlanFits, search
-from kernels.choice import Choices
+from kernels.choice import Choice, Choices, as_choice
 from kernels.compile import draft_graph, link_draft
 from kernels.draft import Draft
 from kernels.errors import DoesNotFit
@@ -46,20 +48,71 @@ def choose_draft(
 ) -> Draft:
     """The graph with the plan that a policy chooses; `fixed` choices as they are.
 
-    inputs: calibration inputs. Raises DoesNotFit where no plan fits, and CompilerError.
+    inputs: calibration inputs. A plan that was chosen once is remembered in the cache. Raises
+    DoesNotFit where no plan fits, and CompilerError.
     """
-    within = limits or limits_of(target)
-    if policy in (PlanPolicy.RANK, PlanPolicy.AUTO):
-        draft = draft_graph(graph, target, fixed)
-        needed = [budget.needed for budget in draft.budgets]
-        if policy is PlanPolicy.RANK or within.excess(needed) <= 0:
-            return draft
-    objective = Objective.FLASH if policy is PlanPolicy.SMALLEST else Objective.MEAN
-    try:
-        found = search(graph, target, inputs, within, objective=objective, fixed=fixed, cache=cache)
-    except NoPlanFits as misfit:
-        raise DoesNotFit(target.name, misfit.budgets) from None
-    return draft_graph(graph, target, found.plan)
+    if policy is PlanPolicy.RANK:
+        return draft_graph(graph, target, fixed)
+    given = {name: as_choice(choice) for name, choice in (fixed or {}).items()}
+    task = _Task(graph, target, inputs, policy, given, limits or limits_of(target))
+    store = cache or Cache()
+    plan = store.get(task.key, lambda: _plain(task.choose(store)), _read)
+    return draft_graph(graph, target, plan)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Task:
+    """What a plan is chosen for."""
+
+    graph: Graph
+    target: Target
+    inputs: NDArray[Any]
+    policy: PlanPolicy
+    given: Plan
+    limits: Limits
+
+    @property
+    def key(self) -> str:
+        """What the plan depends on, the code that chooses it included."""
+        return fingerprint("plan", choosing_sources(), self)
+
+    def choose(self, cache: Cache) -> Plan:
+        """By rank if that will do, else by search."""
+        if self.policy is PlanPolicy.AUTO:
+            draft = draft_graph(self.graph, self.target, self.given)
+            if self.limits.excess([budget.needed for budget in draft.budgets]) <= 0:
+                return dict(draft.plan.choices)
+        objective = Objective.FLASH if self.policy is PlanPolicy.SMALLEST else Objective.MEAN
+        try:
+            found = search(
+                self.graph,
+                self.target,
+                self.inputs,
+                self.limits,
+                objective=objective,
+                fixed=self.given,
+                cache=cache,
+            )
+        except NoPlanFits as misfit:
+            raise DoesNotFit(self.target.name, misfit.budgets) from None
+        return found.plan
+
+
+def _plain(plan: Plan) -> dict[str, Any]:
+    """As JSON."""
+    return {layer: asdict(choice) for layer, choice in plan.items()}
+
+
+def _read(value: Any) -> Plan:
+    return {
+        str(layer): Choice(
+            str(choice["encoding"]),
+            tuple(int(unit) for unit in choice["hot"]),
+            tuple(float(rate) for rate in choice["rates"]),
+            int(choice["kept"]),
+        )
+        for layer, choice in value.items()
+    }
 
 
 def compile_model(

@@ -70,7 +70,7 @@ def memory_map(program: Program) -> MemoryMap:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
     """Where an output is read. size: in bytes; count: of its elements."""
 
     name: str
@@ -81,11 +81,20 @@ class _Source:
     shape: tuple[int, ...]
 
     @classmethod
-    def of(cls, name: str, program: Program) -> _Source:
+    def of(cls, name: str, program: Program) -> Source:
+        """That of an output."""
         where = program.tensors[name]
         count = prod(where.shape)
         size = where.dtype.bytes_for(count)
         return cls(name, where.address, size, where.dtype, count, where.shape)
+
+    def read(self, emulator: Emulator) -> bytes:
+        """What lies there now."""
+        return emulator.read(self.address, self.size)
+
+    def values(self, data: bytes, runs: int) -> NDArray[np.int64]:
+        """What was read after each of some runs, int64 (runs, *shape)."""
+        return self.dtype.unpack_rows(data, runs, self.count).reshape(runs, *self.shape)
 
 
 class Runner:
@@ -107,8 +116,9 @@ class Runner:
             self._starts[program.again] = program.graph.nodes[0].name
         self._kept: NDArray[np.int64] | None = None
         self._marks = [*self._starts, program.end]
+        self._input = program.tensors[program.graph.input.name].address
         self._no_cycles = dict.fromkeys((node.name for node in program.graph.nodes), 0)
-        self._sources = [_Source.of(name, program) for name in program.graph.outputs]
+        self.sources = [Source.of(name, program) for name in program.graph.outputs]
 
     def infer(self, x: NDArray[np.integer], *, profile: bool = False, touched: bool = False) -> Run:
         """Run one input, integers of the graph's input shape, within its bounds.
@@ -137,23 +147,73 @@ class Runner:
         for x in check_inputs(self.program.graph, np.asarray(inputs)):
             yield self._infer(x)
 
+    def call(self, packed: bytes) -> CallResult:
+        """Run one input as it lies in memory, known to be within its bounds.
+
+        Outputs are read from `sources`. Raises RunFailed unless the routine returns.
+        """
+        return self._returned(self._start(packed, self.limit))
+
     def stop_after(
+        self, x: NDArray[np.integer], cycles: int, *, profile: bool = False
+    ) -> CallResult:
+        """Run one input until no instruction begins any more after so many cycles.
+
+        The result's marks are at the layers' first instructions and at the final return.
+        """
+        return self._start(self._packed(x), cycles, profile=profile)
+
+    def layer_of(self, pc: int) -> str | None:
+        """The layer whose first instruction is there."""
+        return self._starts.get(pc)
+
+    def layer_cycles(self, result: CallResult) -> dict[str, int]:
+        """Cycles by layer, in order, of a run that returned."""
+        cycles = dict(self._no_cycles)
+        for now, then in pairwise(result.marks):
+            cycles[self._starts[now.pc]] += then.cycle - now.cycle
+        return cycles
+
+    def predict(self, inputs: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The first element of the graph's last output, int64 (n,), for each of n inputs."""
+        output = self.program.graph.outputs[-1]
+        return np.array([r.outputs[output].flat[0] for r in self.infer_all(inputs)], np.int64)
+
+    def _infer(
         self,
-        x: NDArray[np.integer],
+        x: NDArray[np.int64],
+        *,
+        entry: int | None = None,
+        profile: bool = False,
+        touched: bool = False,
+    ) -> Run:
+        result = self._returned(
+            self._start(self._packed(x), self.limit, entry=entry, profile=profile, touched=touched)
+        )
+        self._kept = x.ravel()[: self.program.kept].copy()
+        return Run(
+            outputs={one.name: one.values(one.read(self.emulator), 1)[0] for one in self.sources},
+            cycles=result.cycles,
+            layer_cycles=self.layer_cycles(result),
+            stack_peak=result.stack_peak,
+            profile=result.profile,
+            touched=result.touched,
+        )
+
+    def _packed(self, x: NDArray[np.integer]) -> bytes:
+        return self.program.graph.input.dtype.pack(np.asarray(x, np.int64))
+
+    def _start(
+        self,
+        packed: bytes,
         cycles: int,
         *,
         entry: int | None = None,
         profile: bool = False,
         touched: bool = False,
     ) -> CallResult:
-        """Run one input until no instruction begins any more after so many cycles.
-
-        entry: where it begins; the program's entry by default. The result's marks are at the
-        layers' first instructions and at the final return.
-        """
         self._kept = None  # until it is known that they are
-        source = self.program.tensors[self.program.graph.input.name]
-        self.emulator.write(source.address, source.dtype.pack(np.asarray(x, np.int64)))
+        self.emulator.write(self._input, packed)
         return self.emulator.call(
             self.program.entry if entry is None else entry,
             limit=cycles,
@@ -164,47 +224,9 @@ class Runner:
             touched=touched,
         )
 
-    def layer_of(self, pc: int) -> str | None:
-        """The layer whose first instruction is there."""
-        return self._starts.get(pc)
-
-    def _infer(
-        self,
-        x: NDArray[np.int64],
-        *,
-        entry: int | None = None,
-        profile: bool = False,
-        touched: bool = False,
-    ) -> Run:
-        result = self.stop_after(x, self.limit, entry=entry, profile=profile, touched=touched)
-        if result.reason is not StopReason.RETURNED:
-            name = f"{self.program.graph.name} on {self.program.target.name}"
-            raise RunFailed(name, result, self.program.image.place(result.pc))
-        self._kept = x.ravel()[: self.program.kept].copy()
-        return Run(
-            outputs=self._outputs(),
-            cycles=result.cycles,
-            layer_cycles=self._layer_cycles(result),
-            stack_peak=result.stack_peak,
-            profile=result.profile,
-            touched=result.touched,
-        )
-
-    def predict(self, inputs: NDArray[np.integer]) -> NDArray[np.int64]:
-        """The first element of the graph's last output, int64 (n,), for each of n inputs."""
-        output = self.program.graph.outputs[-1]
-        return np.array([r.outputs[output].flat[0] for r in self.infer_all(inputs)], np.int64)
-
-    def _outputs(self) -> dict[str, NDArray[np.int64]]:
-        return {
-            one.name: one.dtype.unpack(
-                self.emulator.read(one.address, one.size), one.count
-            ).reshape(one.shape)
-            for one in self._sources
-        }
-
-    def _layer_cycles(self, result: CallResult) -> dict[str, int]:
-        cycles = dict(self._no_cycles)
-        for now, then in pairwise(result.marks):
-            cycles[self._starts[now.pc]] += then.cycle - now.cycle
-        return cycles
+    def _returned(self, result: CallResult) -> CallResult:
+        """The result of a whole run; RunFailed for any other."""
+        if result.reason is StopReason.RETURNED:
+            return result
+        name = f"{self.program.graph.name} on {self.program.target.name}"
+        raise RunFailed(name, result, self.program.image.place(result.pc))

@@ -53,16 +53,27 @@ class DType:
 
     def pack(self, values: NDArray[np.integer]) -> bytes:
         """Integers within [low, high], of any shape, as they lie in memory."""
-        held = values.ravel().astype(self.numpy)
-        if self.packed:
-            return pack_fields(held.astype(np.uint8), self.bits).tobytes()
-        return held.tobytes()
+        return self._held(values.ravel()).tobytes()
+
+    def pack_rows(self, values: NDArray[np.integer]) -> list[bytes]:
+        """The same of each row of integers (rows, n)."""
+        return [row.tobytes() for row in self._held(values)]
 
     def unpack(self, data: bytes, count: int) -> NDArray[np.int64]:
         """The first `count` elements that lie in memory, int64 (count,)."""
+        return self.unpack_rows(data[: self.bytes_for(count)], 1, count).reshape(count)
+
+    def unpack_rows(self, data: bytes, rows: int, count: int) -> NDArray[np.int64]:
+        """So many rows of `count` elements each, each as it lies in memory, int64 (rows, count)."""
         if self.packed:
-            return unpack_fields(np.frombuffer(data, np.uint8), self.bits, count).astype(np.int64)
-        return np.frombuffer(data, self.numpy, count).astype(np.int64)
+            fields = np.frombuffer(data, np.uint8).reshape(rows, -1)
+            return unpack_fields(fields, self.bits, count).astype(np.int64)
+        return np.frombuffer(data, self.numpy).reshape(rows, count).astype(np.int64)
+
+    def _held(self, values: NDArray[np.integer]) -> NDArray[np.generic]:
+        """As arrays of what memory holds, along the last axis."""
+        held = values.astype(self.numpy)
+        return pack_fields(held.astype(np.uint8), self.bits) if self.packed else held
 
     def __str__(self) -> str:
         return f"{'' if self.signed else 'u'}int{self.bits}"

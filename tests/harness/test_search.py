@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from harness.worst_case import program_bound
 from kernels import emit, reference
 from kernels.choice import Choice
 from kernels.compile import compile_graph, draft_graph, lower
+from kernels.draft import Draft
 from kernels.dtypes import INT16, UINT8
 from kernels.emit import Job, emitter
 from kernels.encodings import index_lists
@@ -406,3 +408,23 @@ def test_policies(store: Cache) -> None:
     with pytest.raises(DoesNotFit):
         plan(PlanPolicy.AUTO, limits_of(UNO, 100))
     assert plan(PlanPolicy.RANK, limits_of(UNO, 100)) == {"one": 0, "two": 0}
+
+
+@pytest.mark.usefixtures("trade")
+def test_a_chosen_plan_is_remembered(store: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, xs = network(), inputs(1.0)
+
+    def choose(**changes: Any) -> Draft:
+        task: dict[str, Any] = {"limits": limits_of(UNO), "inputs": xs} | changes
+        return choose_draft(graph, UNO, policy=PlanPolicy.FASTEST, cache=store, **task)
+
+    first = choose()
+    assert {layer: len(choice.hot) for layer, choice in first.plan.choices.items()} == COLUMNS
+    monkeypatch.setattr("harness.plans.search", lambda *_, **__: pytest.fail("searched again"))
+    again = choose()
+    assert again.plan.choices == first.plan.choices
+    assert again.parts == first.parts
+    other = {"one": Choice("dense8")}
+    for change in ({"limits": limits_of(UNO, 9999)}, {"inputs": xs[1:]}, {"fixed": other}):
+        with pytest.raises(pytest.fail.Exception, match="searched again"):
+            choose(**change)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import count
 
 import numpy as np
 import pytest
 from tiny_model import CLASSES, CRAMPED_FLASH, INPUTS, tiny_model
 
+from emulators.base import CallResult
 from harness.cli import main
 from harness.errors import HarnessError, Mismatch
-from harness.run import Run, Runner
+from harness.run import Runner
 from harness.verify import verify
 from kernels.compile import compile_graph
 from kernels.errors import DoesNotFit
@@ -52,16 +52,19 @@ def test_the_first_difference_is_named(
     model: Model, monkeypatch: pytest.MonkeyPatch, wrong: int
 ) -> None:
     calls = count()
-    infer = Runner._infer
+    call = Runner.call
 
-    def changed(runner: Runner, x: np.ndarray, **how: bool) -> Run:
-        run = infer(runner, x, **how)
-        if next(calls) < wrong:
-            return run
-        logits = run.outputs["logits"] + np.array([0, 1])
-        return replace(run, outputs={**run.outputs, "logits": logits})
+    def changed(runner: Runner, packed: bytes) -> CallResult:
+        result = call(runner, packed)
+        logits = runner.sources[0]
+        assert logits.name == "logits"
+        if next(calls) >= wrong:
+            data = bytearray(logits.read(runner.emulator))
+            data[2] ^= 1
+            runner.emulator.write(logits.address, bytes(data))
+        return result
 
-    monkeypatch.setattr(Runner, "_infer", changed)
+    monkeypatch.setattr(Runner, "call", changed)
     found = verify(model, [UNO])
     assert found.difference is not None
     assert (found.difference.sample, found.difference.index) == (wrong, 1)

@@ -24,6 +24,17 @@ def test_unpacking_gives_back_what_was_packed(dtype: DType, data: st.DataObject)
     assert dtype.unpack(packed, len(values)).dtype == np.int64
 
 
+@pytest.mark.parametrize("dtype", ALL)
+@pytest.mark.parametrize("count", [1, 8, 11])
+def test_rows_lie_as_each_does_alone(dtype: DType, count: int) -> None:
+    values = np.random.default_rng(count).integers(dtype.low, dtype.high + 1, (5, count))
+    packed = dtype.pack_rows(values)
+    assert packed == [dtype.pack(row) for row in values]
+    rows = dtype.unpack_rows(b"".join(packed), 5, count)
+    assert rows.dtype == np.int64
+    np.testing.assert_array_equal(rows, values)
+
+
 @pytest.mark.parametrize(
     ("dtype", "values", "data"),
     [
