@@ -6,7 +6,7 @@ Sums are estimates: a layer's cost depends a little on its neighbours, and sizes
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -69,17 +69,35 @@ class Combination:
         kind = Size if self.objective is Objective.FLASH else Cost
         groups: dict[str, list[tuple[Choice, Size]]] = {layer: [] for layer in self.rank}
         for one in self.found:
-            if isinstance(one.cost, kind) and self.limits.excess(one.cost.needed) <= 0:
+            if isinstance(one.cost, kind) and self._may_fit(one.cost):
                 groups[one.layer].append((one.choice, one.cost))
         return groups
 
-    def best(self, capacity: int, count: int) -> list[Plan]:
-        """The `count` plans that promise most of all that take no more bytes than the capacity."""
-        together = self.objective in (Objective.P95, Objective.MAX)
-        picks = cheapest(self._items, capacity, self._common, POOL if together else count)
-        if together:
-            picks.sort(key=self._together)
-        return [self._plan(pick) for pick in picks[:count]]
+    def _may_fit(self, cost: Size) -> bool:
+        """Whether a layer may; what alignment skips of code memory may be filled by others."""
+        return self.limits.excess((cost.flash, *cost.needed[1:])) <= 0
+
+    def best(self, capacities: Sequence[int], count: int) -> list[list[Plan]]:
+        """For each capacity the `count` plans that promise most of all that take no more bytes."""
+        wanted = POOL if self._by_input else count
+        found = cheapest(self._items, capacities, self._common, wanted)
+        plans = [[self._plan(pick) for pick in picks] for picks in found]
+        return (
+            [sorted(some, key=self.promise)[:count] for some in plans] if self._by_input else plans
+        )
+
+    def promise(self, plan: Plan) -> float:
+        """The objective of a plan by its layers' costs alone."""
+        costs = [dict(self.groups[layer])[choice] for layer, choice in plan.items()]
+        if self._by_input:
+            return self._together([cost for cost in costs if isinstance(cost, Cost)])
+        return sum(map(self.objective.of, costs))
+
+    def plain(self) -> Combination:
+        """The same without variants of encodings."""
+        return replace(
+            self, found=[one for one in self.found if one.choice == Choice(one.choice.encoding)]
+        )
 
     def smallest(self) -> Plan | None:
         """The plan of the fewest bytes; None where a layer cannot be had."""
@@ -91,18 +109,26 @@ class Combination:
         names = sorted({one.choice.encoding for one in self.found})
         return [self._of_one(name) for name in names]
 
+    def only(self, encodings: Mapping[str, str]) -> Combination:
+        """The same with one encoding for each layer."""
+        found = [one for one in self.found if encodings[one.layer] == one.choice.encoding]
+        return replace(self, found=found)
+
     def _of_one(self, encoding: str) -> Plan:
         plan = dict(self.rank)
         plain = Choice(encoding)
         return plan | {one.layer: plain for one in self.found if one.choice == plain}
 
-    def _together(self, pick: Pick) -> float:
-        """Of cycles added input by input, since p95 and max of layers do not add up."""
-        costs = [g[i][1] for g, i in zip(self.groups.values(), pick.indices, strict=True)]
-        cycles = [cost.cycles for cost in costs if isinstance(cost, Cost)]
-        runs = min(map(len, cycles))
-        total = np.sum([one[:runs] for one in cycles], axis=0)
-        return self.objective.of(Cost(0, {}, (), 0, 0, tuple(total.tolist())))
+    @property
+    def _by_input(self) -> bool:
+        """Whether p95 or max is wanted: those of layers do not add up."""
+        return self.objective in (Objective.P95, Objective.MAX)
+
+    def _together(self, costs: Sequence[Cost]) -> float:
+        """Of cycles added input by input."""
+        runs = min(len(cost.cycles) for cost in costs)
+        total = np.sum([cost.cycles[:runs] for cost in costs], axis=0)
+        return self.objective.of(Cost(0, {}, (), 0, {}, 0, tuple(total.tolist())))
 
     @cached_property
     def _common(self) -> Mapping[str, int]:
@@ -129,3 +155,8 @@ class Combination:
     def _plan(self, pick: Pick) -> Plan:
         chosen = zip(self.groups.items(), pick.indices, strict=True)
         return {layer: group[index][0] for (layer, group), index in chosen}
+
+
+def encodings_of(plan: Plan) -> dict[str, str]:
+    """A plan's encodings, by layer."""
+    return {layer: choice.encoding for layer, choice in plan.items()}

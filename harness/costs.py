@@ -41,13 +41,14 @@ class Size:
     Of a layer alone, what alignment skips is not counted, since others' constants may fill it.
     shared: of constants that other layers may use as well, by symbol. needed: of each memory of the
     target, by the whole image. rest: what is no layer's with weights, and not shared, of the first
-    memory.
+    memory. layers: of each layer with weights, without alignment, by name.
     """
 
     flash: int
     shared: Mapping[str, int]
     needed: tuple[int, ...]
     rest: int
+    layers: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,7 @@ def _bytes(draft: Draft, layer: str | None) -> dict[str, Any]:
         "shared": draft.shared,
         "needed": needed,
         "rest": needed[0] - layers - shared,
+        "layers": {name: draft.text_of(name) for name in draft.plan.choices},
     }
 
 
@@ -225,7 +227,8 @@ def _read(value: Any) -> Cost | Refused:
     cycles = tuple(int(count) for count in value["cycles"])
     if not cycles or min(cycles) < 1:
         raise ValueError("no cycles")
-    return Cost(size.flash, size.shared, size.needed, size.rest, int(value["sram"]), cycles)
+    sram = int(value["sram"])
+    return Cost(size.flash, size.shared, size.needed, size.rest, size.layers, sram, cycles)
 
 
 def _read_size(value: Any) -> Size | Refused:
@@ -233,4 +236,5 @@ def _read_size(value: Any) -> Size | Refused:
         return Refused(str(value["problem"]))
     shared = {str(symbol): int(size) for symbol, size in value["shared"].items()}
     needed = tuple(int(size) for size in value["needed"])
-    return Size(int(value["flash"]), shared, needed, int(value["rest"]))
+    layers = {str(name): int(size) for name, size in value["layers"].items()}
+    return Size(int(value["flash"]), shared, needed, int(value["rest"]), layers)

@@ -25,22 +25,20 @@ from harness.costs import (
     Size,
     Workload,
     layer_cost,
-    program_cost,
     program_size,
 )
 from harness.errors import HarnessError
 from harness.limits import Limits
 from harness.problem import Problem
 from harness.progress import Progress, silent
+from harness.whole import Whole, unique
+from harness.within import within
 from kernels.choice import Choice, Choices, as_choice
 from kernels.compile import draft_graph
 from kernels.draft import Draft
 from kernels.errors import DoesNotFit
 from kernels.ir import Graph
 from kernels.target import Target
-
-BEST = 4  # plans of the knapsack that are run whole
-_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +109,10 @@ def smallest_plan(problem: Problem) -> Plan:
 
 def _smallest(problem: Problem, found: Sequence[Candidate]) -> list[Plan]:
     """Plans of the fewest bytes, and those of a single encoding."""
-    every = [Combination(problem.rank, x, Objective.FLASH, found) for x in _limits(problem)]
+    known = within(problem, found)
+    every = [Combination(problem.rank, x, Objective.FLASH, known) for x in _limits(problem)]
     least = [plan for one in every if (plan := one.smallest()) is not None]
-    return _unique([*least, *every[0].uniform()])
+    return unique([*least, *every[0].uniform()])
 
 
 def _limits(problem: Problem) -> tuple[Limits, Limits]:
@@ -124,7 +123,8 @@ def _limits(problem: Problem) -> tuple[Limits, Limits]:
 def _misfit(problem: Problem, found: Sequence[Candidate]) -> NoPlanFits:
     """What the smallest plan would need if there were no limits."""
     endless = Limits((maxsize,) * len(problem.limits.bytes))
-    plan = Combination(problem.rank, endless, Objective.FLASH, found).smallest()
+    known = within(problem, found)
+    plan = Combination(problem.rank, endless, Objective.FLASH, known).smallest()
     draft = draft_graph(problem.graph, problem.target, plan or problem.rank)
     return NoPlanFits(draft, problem.limits, found)
 
@@ -157,67 +157,13 @@ def _measure(problem: Problem, layer: str, work: Workload, choice: Choice) -> Ca
 def _choose(problem: Problem) -> Search:
     """Measure, run the plans that may be best, and take the best."""
     found, objective = tuple(_measured(problem)), problem.objective
-    whole = _Whole(problem)
-    strict, loose = (Combination(problem.rank, x, objective, found) for x in _limits(problem))
+    whole, known = Whole(problem), within(problem, found)
+    strict, loose = (Combination(problem.rank, x, objective, known) for x in _limits(problem))
     best = whole.best(strict) + (whole.best(loose) if loose.groups != strict.groups else [])
-    tried = whole.run(_unique([*best, *_smallest(problem, found)]))
+    tried = whole.run(unique([*best, *_smallest(problem, found)]))
     if not tried:
         raise _misfit(problem, found)
     if all(objective.of(cost) == inf for _, cost in tried):
         raise HarnessError(f"no plan of {problem.graph.name} has a known bound: see fit --worst")
     taken, _ = min(tried, key=lambda one: (objective.of(one[1]), one[1].flash))
     return Search(taken, found, tuple(Tried(plan, cost, plan is taken) for plan, cost in tried))
-
-
-@dataclass(frozen=True, eq=False)
-class _Whole:
-    """Runs whole plans."""
-
-    problem: Problem
-
-    def best(self, combination: Combination) -> list[Plan]:
-        """The knapsack's best that fit, the last found first.
-
-        Sums of layers alone are some bytes off, so the knapsack is packed again, with less capacity
-        by what all plans lack, or with more by what the first leaves free.
-        """
-        limits = self.problem.limits
-        capacity = limits.bytes[0] - self.problem.by_rank.rest
-        fitting: list[Plan] = []
-        tried: set[int] = set()
-        while capacity not in tried and len(tried) < _ROUNDS:
-            tried.add(capacity)
-            plans = combination.best(capacity, BEST)
-            fitting = [plan for plan in plans if self._excess(plan, limits) <= 0] + fitting
-            excess = [self._excess(plan, limits.of_code) for plan in plans]
-            least = min(excess, default=0)
-            capacity -= least if least > 0 else min([*excess[:1], 0])
-        return _unique(fitting)[: 2 * BEST]
-
-    def run(self, plans: Sequence[Plan]) -> list[tuple[Plan, Cost]]:
-        """Those that are within the limits, and what they cost."""
-        tried = []
-        for number, plan in enumerate(plans):
-            self.problem.progress("whole plans", number, len(plans))
-            cost = self._cost(plan)
-            if isinstance(cost, Cost) and self.problem.limits.excess(cost.needed) <= 0:
-                tried.append((plan, cost))
-        return tried
-
-    def _cost(self, plan: Plan) -> Cost | Refused:
-        problem = self.problem
-        cost = program_cost(problem.work, plan, problem.target, problem.cache)
-        return problem.bounded(cost, problem.work, plan)
-
-    def _excess(self, plan: Plan, limits: Limits) -> int:
-        problem = self.problem
-        size = program_size(problem.work, plan, problem.target, problem.cache)
-        return maxsize if isinstance(size, Refused) else limits.excess(size.needed)
-
-
-def _unique(plans: Sequence[Plan]) -> list[Plan]:
-    kept: list[Plan] = []
-    for plan in plans:
-        if plan not in kept:
-            kept.append(plan)
-    return kept

@@ -2,7 +2,7 @@
 
 1. States are choices for the first groups: bytes and cost. The next group's items extend each.
 2. A state is dropped where at least `count` others are no larger and no dearer: whatever extends it
-   extends them, so none of the `count` best plans is lost.
+   extends them, so none of the `count` best plans is lost, nor of those for less capacity.
 3. Bytes that several items share are paid once: each set of shared parts is tried by itself.
 """
 
@@ -34,11 +34,11 @@ class Pick:
 
 def cheapest(
     groups: Sequence[Sequence[Item]],
-    capacity: int,
+    capacities: Sequence[int],
     shared: Mapping[str, int] | None = None,
     count: int = 1,
-) -> list[Pick]:
-    """The `count` cheapest picks within the capacity, cheapest first; fewer where there are fewer.
+) -> list[list[Pick]]:
+    """For each capacity the `count` cheapest picks within it, cheapest first; or all there are.
 
     shared: bytes of the parts that items name.
     """
@@ -46,11 +46,12 @@ def cheapest(
     found: dict[tuple[int, ...], Pick] = {}
     for parts in _subsets(sorted(sizes)):
         paid = sum(sizes[part] for part in parts)
-        for pick in _cheapest_with(groups, capacity, frozenset(parts), paid, count):
+        for pick in _cheapest_with(groups, max(capacities), frozenset(parts), paid, count):
             known = found.get(pick.indices)
             if known is None or pick.size < known.size:
                 found[pick.indices] = pick
-    return sorted(found.values(), key=lambda pick: (pick.cost, pick.size, pick.indices))[:count]
+    picks = sorted(found.values(), key=lambda pick: (pick.cost, pick.size, pick.indices))
+    return [[pick for pick in picks if pick.size <= most][:count] for most in capacities]
 
 
 def smallest(

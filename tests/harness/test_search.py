@@ -146,7 +146,7 @@ def test_p95_and_max_are_of_all_layers_together() -> None:
     always = [190] * 24
 
     def candidate(layer: str, encoding: str, cycles: list[int]) -> Candidate:
-        return Candidate(layer, Choice(encoding), Cost(10, {}, (10, 10), 0, 10, tuple(cycles)))
+        return Candidate(layer, Choice(encoding), Cost(10, {}, (10, 10), 0, {}, 10, tuple(cycles)))
 
     found = [
         candidate("one", "peaks", slow_first),
@@ -156,11 +156,11 @@ def test_p95_and_max_are_of_all_layers_together() -> None:
     ]
     rank = {"one": Choice("flat"), "two": Choice("flat")}
     for objective in (Objective.MEAN, Objective.P95, Objective.MAX):
-        (plan,) = Combination(rank, limits_of(UNO), objective, found).best(1000, 1)
+        ((plan,),) = Combination(rank, limits_of(UNO), objective, found).best([1000], 1)
         assert plan == {"one": Choice("peaks"), "two": Choice("peaks")}
     both = [candidate("two", "peaks", slow_first), *found[:2], found[3]]
     for objective in (Objective.P95, Objective.MAX):
-        (plan,) = Combination(rank, limits_of(UNO), objective, both).best(1000, 1)
+        ((plan,),) = Combination(rank, limits_of(UNO), objective, both).best([1000], 1)
         assert plan == {"one": Choice("flat"), "two": Choice("flat")}
 
 
@@ -195,13 +195,15 @@ def test_where_no_plan_fits_nothing_is_run(store: Cache, monkeypatch: pytest.Mon
 
 
 def test_what_was_not_run_is_no_choice_where_cycles_count() -> None:
-    cost = Cost(20, {}, (20, 10), 0, 10, (500,) * 24)
+    cost = Cost(20, {}, (20, 10), 0, {}, 10, (500,) * 24)
     found = [
         Candidate("one", Choice("run"), cost),
-        Candidate("one", Choice("sized"), Size(10, {}, (10, 10), 0)),
+        Candidate("one", Choice("sized"), Size(10, {}, (10, 10), 0, {})),
     ]
     taken = {
-        objective: Combination({"one": Choice("run")}, limits_of(UNO), objective, found).best(99, 1)
+        objective: Combination({"one": Choice("run")}, limits_of(UNO), objective, found).best(
+            [99], 1
+        )[0]
         for objective in (Objective.MEAN, Objective.FLASH)
     }
     assert taken[Objective.MEAN] == [{"one": Choice("run")}]
