@@ -33,27 +33,41 @@ def choose_encodings(
 
 def encoding_problems(layer: MatrixProduct, target: Target, x: Range) -> dict[str, str | None]:
     """Why each encoding does not serve a layer whose inputs lie in `x`; None where it does."""
-    bits, source = layer.accumulator_bits(x), layer.input.dtype
+    bits = layer.accumulator_bits(x)
+    return {name: _problem(layer, target, bits, name) for name in encodings()}
+
+
+def _problem(layer: MatrixProduct, target: Target, bits: int, name: str) -> str | None:
+    """Why an encoding does not serve a layer with accumulators of so many bits."""
     kernels = kernels_for(target.isa, type(layer))
-    none = f"has no {target.isa} kernel for {type(layer).__name__}"
-    return {
-        name: encoding.problem(layer.matrix, bits, source)
-        or (kernels[name].refusal(target) if name in kernels else none)
-        for name, encoding in encodings().items()
-    }
+    problem = encodings()[name].problem(layer.matrix, bits, layer.input.dtype)
+    if problem:
+        return problem
+    if name not in kernels:
+        return f"has no {target.isa} kernel for {type(layer).__name__}"
+    return kernels[name].refusal(target)
 
 
 def _choose(layer: MatrixProduct, target: Target, x: Range, wanted: str | Choice | None) -> Choice:
-    problems = encoding_problems(layer, target, x)
-    fitting = [name for name, problem in problems.items() if problem is None]
-    if wanted is not None:
-        choice = as_choice(wanted)
-        find_encoding(choice.encoding)
-        problem = problems[choice.encoding]
-        if problem:
-            instead = f"; use {' or '.join(fitting)}" if fitting else ""
-            raise Unsupported(f"{layer.name}: {choice.encoding} {problem}{instead}")
-        return choice
+    if wanted is None:
+        return _first(layer, encoding_problems(layer, target, x))
+    choice = as_choice(wanted)
+    find_encoding(choice.encoding)
+    problem = _problem(layer, target, layer.accumulator_bits(x), choice.encoding)
+    if problem:
+        others = _serving(encoding_problems(layer, target, x))
+        instead = f"; use {' or '.join(others)}" if others else ""
+        raise Unsupported(f"{layer.name}: {choice.encoding} {problem}{instead}")
+    return choice
+
+
+def _serving(problems: Mapping[str, str | None]) -> list[str]:
+    return [name for name, problem in problems.items() if problem is None]
+
+
+def _first(layer: MatrixProduct, problems: Mapping[str, str | None]) -> Choice:
+    """The first in rank of those that serve."""
+    fitting = _serving(problems)
     if not fitting:
         reasons = "; ".join(f"{name} {problem}" for name, problem in problems.items())
         raise Unsupported(f"{layer.name}: no encoding serves it: {reasons}")
