@@ -10,7 +10,7 @@ from harness.costs import Cost, program_cost
 from harness.limits import Limits, limits_of
 from harness.problem import Problem
 from harness.progress import Progress, silent
-from harness.search import NoPlanFits, smallest_plan
+from harness.search import smallest_plan
 from kernels.choice import Choices, as_choice
 from kernels.errors import CompilerError
 from kernels.target import Target, targets
@@ -60,9 +60,8 @@ def _on(model: Model, target: Target, fixed: Choices | None, cache: Cache) -> El
     given = {name: as_choice(choice) for name, choice in (fixed or {}).items()}
     limits, graph = limits_of(target), model.graph
     problem = Problem(graph, target, model.calibration, limits, given, cache=cache)
-    try:
-        plan = problem.rank if problem.fits_by_rank else smallest_plan(problem)
-    except NoPlanFits:
+    plan = problem.rank if problem.fits_by_rank else smallest_plan(problem)
+    if plan is None:
         return None
     cost = program_cost(problem.work, plan, target, cache)
     return Elsewhere(target, plan, cost) if isinstance(cost, Cost) else None

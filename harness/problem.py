@@ -123,9 +123,18 @@ class Problem:
         """Whether a candidate is too large for any plan, with the smallest of all other layers."""
         if not isinstance(one.cost, Size):
             return False
-        capacity = self.limits.bytes[0] - self.by_rank.rest + SLACK * len(self.rank)
         others = sum(size for layer, size in self._least.items() if layer != one.layer)
-        return one.cost.flash + others > capacity
+        return one.cost.flash + others > self._most
+
+    @property
+    def without_hope(self) -> bool:
+        """Whether the smallest of all layers are too large."""
+        return sum(self._least.values()) > self._most
+
+    @property
+    def _most(self) -> int:
+        """Bytes that layers may take alone, at most."""
+        return self.limits.bytes[0] - self.by_rank.rest + SLACK * len(self.rank)
 
     @cached_property
     def _least(self) -> dict[str, int]:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from sys import maxsize
 from typing import Any
@@ -22,10 +22,8 @@ from harness.combine import Candidate, Combination, Objective, Plan
 from harness.costs import (
     Cost,
     Refused,
-    Size,
     Workload,
     layer_cost,
-    program_size,
 )
 from harness.errors import HarnessError
 from harness.limits import Limits
@@ -90,29 +88,32 @@ def search(
     given = {name: as_choice(choice) for name, choice in (fixed or {}).items()}
     cache = cache or Cache()
     problem = Problem(graph, target, inputs, limits, given, objective, cache, progress)
-    if not problem.fits_by_rank:
-        smallest_plan(problem)
+    if not problem.fits_by_rank and smallest_plan(problem) is None:
+        raise _misfit(problem, problem.sizes)
     return _choose(problem)
 
 
-def smallest_plan(problem: Problem) -> Plan:
-    """The first plan that fits: the smallest, or one of a single encoding; nothing is run.
-
-    Raises NoPlanFits.
-    """
-    for plan in _smallest(problem, problem.sizes):
-        size = program_size(problem.work, plan, problem.target, problem.cache)
-        if isinstance(size, Size) and problem.limits.excess(size.needed) <= 0:
-            return plan
-    raise _misfit(problem, problem.sizes)
+def smallest_plan(problem: Problem) -> Plan | None:
+    """The first plan that fits: the smallest, or one of a single encoding; nothing is run."""
+    if problem.without_hope:
+        return None
+    whole = Whole(problem)
+    plans = _smallest(problem, problem.sizes)
+    return next((plan for plan in plans if whole.excess(plan) <= 0), None)
 
 
-def _smallest(problem: Problem, found: Sequence[Candidate]) -> list[Plan]:
-    """Plans of the fewest bytes, and those of a single encoding."""
-    known = within(problem, found)
-    every = [Combination(problem.rank, x, Objective.FLASH, known) for x in _limits(problem)]
-    least = [plan for one in every if (plan := one.smallest()) is not None]
-    return unique([*least, *every[0].uniform()])
+def _smallest(problem: Problem, found: Sequence[Candidate]) -> Iterator[Plan]:
+    """Plans of the fewest bytes, by layers alone and beside others, and of a single encoding."""
+    yield from _least(problem, found)
+    yield from Combination(problem.rank, problem.limits, Objective.FLASH, found).uniform()
+    yield from _least(problem, within(problem, found))
+
+
+def _least(problem: Problem, found: Sequence[Candidate]) -> Iterator[Plan]:
+    for limits in _limits(problem):
+        plan = Combination(problem.rank, limits, Objective.FLASH, found).smallest()
+        if plan is not None:
+            yield plan
 
 
 def _limits(problem: Problem) -> tuple[Limits, Limits]:
@@ -122,11 +123,9 @@ def _limits(problem: Problem) -> tuple[Limits, Limits]:
 
 def _misfit(problem: Problem, found: Sequence[Candidate]) -> NoPlanFits:
     """What the smallest plan would need if there were no limits."""
-    endless = Limits((maxsize,) * len(problem.limits.bytes))
-    known = within(problem, found)
-    plan = Combination(problem.rank, endless, Objective.FLASH, known).smallest()
-    draft = draft_graph(problem.graph, problem.target, plan or problem.rank)
-    return NoPlanFits(draft, problem.limits, found)
+    endless = replace(problem, limits=Limits((maxsize,) * len(problem.limits.bytes)))
+    plan = min(_smallest(endless, found), key=Whole(problem).excess, default=problem.rank)
+    return NoPlanFits(draft_graph(problem.graph, problem.target, plan), problem.limits, found)
 
 
 def _measured(problem: Problem) -> Iterator[Candidate]:

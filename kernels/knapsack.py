@@ -3,15 +3,15 @@
 1. States are choices for the first groups: bytes and cost. The next group's items extend each.
 2. A state is dropped where at least `count` others are no larger and no dearer: whatever extends it
    extends them, so none of the `count` best plans is lost, nor of those for less capacity.
-3. Bytes that several items share are paid once: each set of shared parts is tried by itself.
+3. Bytes that several items share are paid once: each set of shared parts that picks may need is
+   tried by itself.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, combinations
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ def cheapest(
     """
     sizes = shared or {}
     found: dict[tuple[int, ...], Pick] = {}
-    for parts in _subsets(sorted(sizes)):
+    for parts in _unions(groups):
         paid = sum(sizes[part] for part in parts)
-        for pick in _cheapest_with(groups, max(capacities), frozenset(parts), paid, count):
+        for pick in _cheapest_with(groups, max(capacities), parts, paid, count):
             known = found.get(pick.indices)
             if known is None or pick.size < known.size:
                 found[pick.indices] = pick
@@ -62,8 +62,8 @@ def smallest(
         return None
     sizes = shared or {}
     found = []
-    for parts in _subsets(sorted(sizes)):
-        usable = [[item for item in group if item.shared <= frozenset(parts)] for group in groups]
+    for parts in _unions(groups):
+        usable = [[item for item in group if item.shared <= parts] for group in groups]
         if all(usable):
             items = [min(group, key=lambda item: (item.size, item.cost)) for group in usable]
             size = sum(item.size for item in items) + sum(sizes[part] for part in parts)
@@ -72,8 +72,13 @@ def smallest(
     return min(found, key=lambda pick: (pick.size, pick.cost))
 
 
-def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    return chain.from_iterable(combinations(names, n) for n in range(len(names) + 1))
+def _unions(groups: Sequence[Sequence[Item]]) -> list[frozenset[str]]:
+    """Every set of parts that some pick needs, smaller ones first."""
+    found: set[frozenset[str]] = {frozenset()}
+    for group in groups:
+        kinds = {item.shared for item in group}
+        found = {parts | kind for parts in found for kind in kinds}
+    return sorted(found, key=lambda parts: (len(parts), sorted(parts)))
 
 
 def _cheapest_with(
