@@ -3,6 +3,8 @@
 1. An encoding says what the elements of a column within a group cost, by how many are of each kind.
 2. Row by row, the swap with a row of another group that saves most is made.
 3. Sweeps are made until none saves anything, or work has been done for about a second.
+4. Where groups go by twos, and it matters to an encoding which of them comes first, the costlier
+   half of the groups and the rest take turns.
 
 Costs are small integers, so the outcome is the same on every machine.
 """
@@ -25,13 +27,14 @@ class Grouping:
 
     count: how many kinds there are. Rows that the last group lacks are of kind 0.
     cost: from how many elements of each kind a column has in a group, int64 (kinds, ...), what it
-    costs, int64 (...).
+    costs, int64 (...). by_turns: whether every second group is to be one of those that cost less.
     """
 
     size: int
     kinds: NDArray[np.uint8]
     count: int
     cost: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+    by_turns: bool = False
 
 
 def arrange(grouping: Grouping) -> NDArray[np.int64]:
@@ -66,7 +69,15 @@ class _Arranger:
         for _ in range(self.sweeps):
             if not sum(self._improve(row) for row in range(len(self.own))):
                 break
-        return np.argsort(self.groups, kind="stable")
+        groups = self._by_turns()[self.groups] if self.grouping.by_turns else self.groups
+        return np.argsort(groups, kind="stable")
+
+    def _by_turns(self) -> NDArray[np.int64]:
+        """The place of each group; the last one, which may have fewer rows, stays where it is."""
+        places = np.arange(len(self.now))
+        dearest = np.argsort(-self.now[:-1], kind="stable")
+        places[dearest] = np.concatenate([places[:-1:2], places[1:-1:2]])
+        return places
 
     def _improve(self, row: int) -> bool:
         """Make the best swap of a row; whether there is one."""

@@ -2,17 +2,19 @@
 
 As `linear_paged_trits`, but an input has two codes in a block, in two pages that follow each other:
 both are looked up at once, and each selects a handler for five of the outputs. The first page also
-holds the end's code, the address of the block's fours, and the biases.
+holds the end's code, where the block's pairs and late codes are, and the biases.
 
 Where constants are far, sums have 24 bits, activations are more than a plain shift, or there is no
-room for all inputs or fours, paged trits serve instead.
+room for all inputs, pairs or late codes, paged trits serve instead.
 
 Registers: r0 the byte, r1 zero, r2..r21 the sums, r22 and r23 the second page and the first one,
-r25 the second code, Y where the fours are, X the list; T is set while an input is met once more.
-Between blocks, where outputs go and the output's index are in SRAM.
+r25 the second code, Y where the pairs are, X the list; T is set while an input is met once more.
+Between blocks, where outputs go and the output's index are in SRAM. In a pair r22 is its other
+code, and r24 the second code.
 
 Cycles: from an input to the next 23 for ten outputs, 2 less for each five without weights, and what
-handlers take (`trit_handlers`); an input of four codes takes twice that and 46 more.
+handlers take (`trit_handlers`). A pair takes 32 more and its other code's handler, a late code 50
+and the other second code's handler.
 """
 
 from __future__ import annotations
@@ -27,10 +29,10 @@ from kernels.avr.linear_paged_trits import write_paged
 from kernels.avr.linear_trits import Trits
 from kernels.avr.list_output import ListOutput
 from kernels.avr.memory import call, point
-from kernels.avr.trit_handlers import END, places, promise, twin_handlers
+from kernels.avr.trit_handlers import END, places, twin_handlers, twin_offset, twin_places
 from kernels.emit import Job, emitter, little_endian
 from kernels.encodings import twin_trits
-from kernels.encodings.trits import PAIRS, PATTERNS
+from kernels.encodings.trits import PATTERNS
 from kernels.encodings.twin_trits import BLOCK, INPUTS
 from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization
@@ -46,7 +48,7 @@ def emit(job: Job) -> None:
     assert isinstance(layer, Linear)
     plan = replace(plan_requantization(layer, job.ranges[layer.input.name]), input_shift=0)
     blocks = [twin_trits.encode(rows) for rows in twin_trits.ten_rows(layer.weights)]
-    room = layer.input.count <= INPUTS and max(len(block.fours) for block in blocks) <= PAIRS
+    room = layer.input.count <= INPUTS and all(block.fits for block in blocks)
     if room and not job.far and _is_plain(plan):
         TwinTrits(job, layer, plan).write()
     else:
@@ -119,31 +121,44 @@ class TwinTrits(Trits):
             zip(encoded, bias.reshape(-1, BLOCK).tolist(), strict=True)
         ):
             first, second = (job.table(f"page{2 * number + n}", 256) for n in range(2))
-            first.data(".byte", [*places(block.codes[0]), END])
-            fours = job.label(f"fours{number}") if block.fours.size else "0"
-            first.emit(f".word {fours}")
+            first.data(".byte", [*twin_places(block, block.codes[0]), END])
+            first.emit(f".word {self._write_pairs(number, block)}")
             data = [byte for value in values for byte in little_endian(value, self.bias_bytes)]
             if data:
                 first.data(".byte", data)
             second.data(".byte", [*places(block.codes[1]), 0])  # the end looks up both, too
-            if block.fours.size:
-                place = job.anywhere()
-                place.emit(f"{fours}:")
-                place.data(".byte", places(block.fours))
+
+    def _write_pairs(self, number: int, block: twin_trits.Block) -> str:
+        """What Y is in a block: twice a pair's place is added to it."""
+        if not len(block.pairs) + len(block.late):
+            return "0"
+        out, label = self.job.anywhere(), self.job.label(f"pairs{number}")
+        out.emit(f"{label}:")
+        out.data(".byte", twin_places(block, block.pairs))
+        for other, first in block.late:
+            out.data(".byte", [*places(other), *twin_places(block, first)])
+        return f"{label} - {twin_offset(block)}"
 
     def _promise_of(self, encoded: list[twin_trits.Block], lists: ActiveList) -> None:
-        """Each list is walked for every block; an input of four codes is met twice."""
+        """Each list is walked for every block; a late code meets its input twice."""
         job, digits = self.job, range(lists.digits)
         first, second = self._names
         job.at_most(job.label("block"), self.blocks)
         rows = twin_trits.ten_rows(self.layer.weights)
         for block, weights in zip(encoded, rows, strict=True):
-            twice = (block.codes[0] >= len(PATTERNS)).astype(np.int64)
-            counts = (1 + 2 * twice, twice, np.abs(weights.astype(np.int64)).sum(axis=0))
-            jumps, met, added = (sum(sum(lists.most_of(d, c)) for d in digits) for c in counts)
-            jumps += lists.digits
-            promise(job, first, 2 * jumps, met, added)
-            promise(job, second, jumps, 0, added)
+            found, other = block.without_late()
+            pair, late = (part.astype(np.int64) for part in (found >= len(PATTERNS), other > 0))
+            added = np.abs(weights.astype(np.int64)).sum(axis=0)
+            for name, count in (
+                (f"{first}_jump", 1 + 2 * pair + 2 * late),
+                (f"{second}_jump", 1 + pair + late),
+                (f"{first}_pair", pair),
+                (f"{first}_late", 2 * late),
+                (f"{first}_add", added),
+                (f"{second}_add", added),
+            ):
+                job.at_most(name, sum(sum(lists.most_of(d, count)) for d in digits))
+            job.at_most(f"{first}_jump", lists.digits)  # the lists' ends
 
     def _sums(self, label: str, lists: ActiveList) -> None:
         """A block's sums."""

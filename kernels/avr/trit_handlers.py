@@ -32,12 +32,15 @@ from numpy.typing import NDArray
 from kernels.asm import Assembly
 from kernels.avr.memory import RAMPZ
 from kernels.emit import Job
+from kernels.encodings import twin_trits
 from kernels.encodings.trits import BLOCK, PAIRS, PATTERNS, Pattern
 
 FIRST = 2  # the accumulators' first register
 _PAGE = 256
 END = _PAGE - 1  # behind a block's last code
 _BEFORE = 10  # places that `next` takes besides the one that its code has anyway
+_BEFORE_FIRST = 2  # the same of the first code of two
+_REST = _BEFORE + len(PATTERNS)  # of the second handlers' page, where pairs of first codes go on
 _EMPTY = (0,) * BLOCK
 
 
@@ -68,6 +71,19 @@ def twin_handlers(job: Job) -> tuple[str, str]:
     return first, second
 
 
+def twin_places(block: twin_trits.Block, codes: NDArray[np.integer]) -> list[int]:
+    """Where in their page the handlers of first codes of ten outputs are."""
+    behind = twin_trits.PAIRS - len(block.pairs)  # pairs end where late codes begin
+    found = codes + _BEFORE_FIRST + np.where(codes < len(PATTERNS), 0, behind)
+    return np.where(codes, found, 0).ravel().tolist()
+
+
+def twin_offset(block: twin_trits.Block) -> int:
+    """What Y falls short of where the block's pairs are: twice the first place, modulo 256."""
+    pair = _BEFORE_FIRST + len(PATTERNS) + twin_trits.PAIRS - len(block.pairs)
+    return 2 * pair % _PAGE
+
+
 def promise(job: Job, name: str, jumps: int, pairs: int, additions: int) -> None:
     """How often handlers are jumped to, how many inputs meet a pair, and all additions."""
     job.at_most(f"{name}_jump", jumps)
@@ -82,23 +98,25 @@ class _Handlers:
     far: bool
     copied: ClassVar = 0  # outputs that a tail may have to be copied
     first: ClassVar = FIRST  # register
-    listed: ClassVar = True  # whether codes of pairs and of the end may be met
+    before: ClassVar = _BEFORE
 
     def write(self, out: Assembly) -> None:
         """Write all; the text's start is to be aligned to two pages."""
         out.emit(f"{self.name}_next:")
         size = self._next(out)
-        out.emit("nop\n" * (_BEFORE + 1 - size // 2))
+        out.emit("nop\n" * (self.before + 1 - size // 2))
         page = f"; #{self.name}_page"
         for pattern in PATTERNS[1:]:
             out.emit(f"rjmp  {self.label(pattern)} {page}")
-        if self.listed:
-            out.emit(f"rjmp  {self.name}_pair {page}\n" * PAIRS)
-            out.emit(f"ret {page}")
+        self._codes(out, page)
         for chain in _chains():
             self._chain(out, chain)
-        if self.listed:
-            self._pair(out)
+        self._routines(out)
+
+    def _codes(self, out: Assembly, page: str) -> None:
+        """The places behind those of the patterns."""
+        out.emit(f"rjmp  {self.name}_pair {page}\n" * PAIRS)
+        out.emit(f"ret {page}")
 
     def label(self, pattern: Pattern) -> str:
         """Where a pattern's handler begins."""
@@ -151,8 +169,8 @@ class _Handlers:
     def _restore(self, out: Assembly) -> None:
         """What the next input's address relies on."""
 
-    def _pair(self, out: Assembly) -> None:
-        """Two handlers: the first is told to come back by stepping the list back."""
+    def _routines(self, out: Assembly) -> None:
+        """A pair's two handlers: the first is told to come back by stepping the list back."""
         out.emit(f"""
         {self.name}_pair:
                 cpse  r21, r1
@@ -200,6 +218,7 @@ class _First(_Handlers):
     """Those of the first code of two; they end by going on to the second one, in r25."""
 
     copied: ClassVar = 1
+    before: ClassVar = _BEFORE_FIRST
 
     def _next(self, out: Assembly) -> int:
         before = out.size
@@ -207,29 +226,48 @@ class _First(_Handlers):
         _jump(out, f"{self.name}_second")
         return out.size - before
 
+    def _codes(self, out: Assembly, page: str) -> None:
+        out.emit(f"rjmp  {self.name}_pair {page}\n" * twin_trits.PAIRS)
+        out.emit(f"rjmp  {self.name}_late {page}\n" * twin_trits.LATE)
+        out.emit(f"ret {page}")
+
+    def _routines(self, out: Assembly) -> None:
+        self._pair(out)
+        self._late(out)
+
     def _pair(self, out: Assembly) -> None:
-        """Four codes: T tells whether the first two were taken already."""
+        """A first code whose second one is `_REST`, then the other first code and the second."""
+        out.emit(f"{self.name}_pair:\nmov   r24, r25")
+        self._find(out)
+        out.emit(f"lpm   r22, Z+\nlpm   r30, Z\nldi   r25, {_REST}")
+        _jump(out, self.name)
         out.emit(f"""
-        {self.name}_pair:
-                lsl   r30
-                lsl   r30
-                subi  r30, {4 * (END - PAIRS) & 0xFF}
+        {self.name}_rest:
+                mov   r30, r22
+                mov   r25, r24
+                mov   r22, r23
+                inc   r22
+        """)
+        _jump(out, self.name)
+
+    def _late(self, out: Assembly) -> None:
+        """A second code alone, then this input once more, when T is set."""
+        out.emit(f"{self.name}_late:")
+        self._find(out)
+        out.emit(f"""
                 brts  {self.name}_again
                 set
                 sbiw  r26, 2                  ; this input once more
-                rjmp  {self.name}_codes
-        {self.name}_again:
-                clt
-                subi  r30, -2
-        {self.name}_codes:
-                mov   r31, r29
-                add   r30, r28
-                adc   r31, r1
-                lpm   r24, Z+
-                lpm   r25, Z
-                mov   r30, r24
+                lpm   r30, Z
         """)
-        self._jump(out)
+        _jump(out, f"{self.name}_second")
+        out.emit(f"{self.name}_again:\nclt\nadiw  r30, 1\nlpm   r30, Z")
+        _jump(out, self.name)
+
+    @staticmethod
+    def _find(out: Assembly) -> None:
+        """Z to the two codes that the code in r30 stands for."""
+        out.emit("lsl   r30\nmov   r31, r29\nadd   r30, r28\nadc   r31, r1")
 
 
 @dataclass(frozen=True)
@@ -238,7 +276,6 @@ class _Second(_Handlers):
 
     copied: ClassVar = 1
     first: ClassVar = FIRST + 2 * BLOCK
-    listed: ClassVar = False
 
     def _next(self, out: Assembly) -> int:
         before = out.size
@@ -252,6 +289,12 @@ class _Second(_Handlers):
         """)
         _jump(out, self.name.removesuffix("_second"))
         return out.size - before
+
+    def _codes(self, out: Assembly, page: str) -> None:
+        out.emit(f"rjmp  {self.name.removesuffix('_second')}_rest {page}")
+
+    def _routines(self, out: Assembly) -> None:
+        """Pairs and the end are first codes."""
 
 
 def _jump(out: Assembly, name: str) -> None:

@@ -1,38 +1,60 @@
 """twin-trits: as paged trits, ten outputs at a time: two codes of an input, which go together.
 
-A block is ten outputs and has two pages, one for each five of them. Where either code of an input
-would be a pair, the first one is a number of four codes: two for each five outputs, added one after
-the other. A block has room for 34 of these; layers with more, or with more inputs than have room in
-a page, are held as paged trits.
+A block is ten outputs and has two pages, one for each five of them. Where the first five would take
+a pair, so does their code. Where the second five would, their code is one part of the pair, and the
+first code is a late one: it names the other part, and what the first code would be without that. A
+block has room for 26 pairs and 16 late codes; layers with more, or with more inputs than have room
+in a page, are held as paged trits. Pairs cost less, so the five outputs that need more come first.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels.encodings import trits
-from kernels.encodings.trits import PATTERNS, grouping, problem, row_blocks
+from kernels.encodings.trits import PATTERNS, problem, row_blocks
+from kernels.grouping import Grouping
 
 __all__ = ["BLOCK", "INPUTS", "NAME", "RANK", "decode", "encode", "grouping", "problem"]
 
 NAME = "twin-trits"
 RANK = 8
 BLOCK = 2 * trits.BLOCK
-INPUTS = 256 - 1 - 2 - 2 * BLOCK  # the end's code, where fours are, biases of two bytes
+INPUTS = 256 - 1 - 2 - 2 * BLOCK  # the end's code, where pairs are, biases of two bytes
+PAIRS, LATE = 26, 16
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Block:
-    """Ten outputs. codes: int64 (2, inputs), of which the first are fours from 211 on.
+    """Ten outputs. codes: int64 (2, inputs); first ones from 211 on are pairs, then late codes.
 
-    fours: uint8 (n, 4): the first codes of both halves, then the second ones.
+    pairs: int64 (n, 2), the two codes of each. late: int64 (m, 2), of each the other second code,
+    and the first one.
     """
 
     codes: NDArray[np.int64]
-    fours: NDArray[np.uint8]
+    pairs: NDArray[np.int64]
+    late: NDArray[np.int64]
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is room for all pairs and late codes."""
+        return len(self.pairs) <= PAIRS and len(self.late) <= LATE
+
+    def without_late(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of each input the first code that is not late, and the other second code or 0."""
+        count = len(PATTERNS) + len(self.pairs)
+        plain = np.stack([np.zeros(count, np.int64), np.arange(count)])
+        other, first = np.concatenate([plain, self.late.T], axis=1)[:, self.codes[0]]
+        return first, other
+
+
+def grouping(weights: NDArray[np.int8]) -> Grouping:
+    """As for trits; groups of five that cost much and such that cost less take turns."""
+    return replace(trits.grouping(weights), by_turns=True)
 
 
 def ten_rows(weights: NDArray[np.int8]) -> list[NDArray[np.int8]]:
@@ -45,34 +67,23 @@ def ten_rows(weights: NDArray[np.int8]) -> list[NDArray[np.int8]]:
 
 def encode(weights: NDArray[np.int8]) -> Block:
     """One block, int8 (10, inputs)."""
-    halves = [
-        _parts(trits.encode(rows)) for rows in (weights[: trits.BLOCK], weights[trits.BLOCK :])
-    ]
-    rounds = np.stack([part for two in zip(*halves, strict=True) for part in two])
-    heavy = rounds[2:].any(axis=0)
-    fours, numbers = np.unique(rounds[:, heavy].T, axis=0, return_inverse=True)
-    codes = rounds[:2].copy()
-    codes[0, heavy] = len(PATTERNS) + numbers.ravel()
-    codes[1, heavy] = 0
-    return Block(codes, fours.astype(np.uint8).reshape(-1, 4))
+    first, second = (trits.encode(rows) for rows in np.split(weights, 2))
+    plain = np.stack([np.arange(len(PATTERNS)), np.zeros(len(PATTERNS), np.int64)])
+    parts = np.concatenate([plain, second.pairs.T.astype(np.int64)], axis=1)[:, second.codes]
+    codes = np.stack([first.codes.astype(np.int64), parts[0]])
+    heavy = parts[1] != 0
+    late, numbers = np.unique(
+        np.stack([parts[1], codes[0]])[:, heavy].T, axis=0, return_inverse=True
+    )
+    codes[0, heavy] = len(PATTERNS) + len(first.pairs) + numbers.ravel()
+    return Block(codes, first.pairs.astype(np.int64), late.reshape(-1, 2))
 
 
 def decode(block: Block) -> NDArray[np.int8]:
     """The block back, int8 (10, inputs)."""
     patterns = np.array(PATTERNS, np.int8)
-    first = block.codes[0]
-    rounds = np.zeros((4, len(first)), np.int64)
-    heavy = first >= len(PATTERNS)
-    rounds[:2, ~heavy] = block.codes[:, ~heavy]
-    rounds[:, heavy] = block.fours[first[heavy] - len(PATTERNS)].T
-    weights = patterns[rounds]  # (4, inputs, 5)
-    both: NDArray[np.int8] = np.concatenate([weights[0] + weights[2], weights[1] + weights[3]], 1).T
+    first, other = block.without_late()
+    known = np.concatenate([patterns, patterns[block.pairs].sum(axis=1, dtype=np.int8)])
+    second = patterns[block.codes[1]] + patterns[other]
+    both: NDArray[np.int8] = np.concatenate([known[first], second], axis=1).T
     return both
-
-
-def _parts(block: trits.Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first and the second code of each input; the second mostly that of no weights."""
-    plain = np.stack([np.arange(len(PATTERNS)), np.zeros(len(PATTERNS), np.int64)])
-    both = np.concatenate([plain, block.pairs.T.astype(np.int64)], axis=1)
-    first, second = both[:, block.codes]
-    return first, second

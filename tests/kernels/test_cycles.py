@@ -332,8 +332,10 @@ def test_twin_trits_per_input_and_block() -> None:
     assert dispatch([*none, *none]) == 23 - 4
     assert dispatch([*one, *none]) == dispatch([*none, *one]) == 23 - 2 + 2
     assert dispatch([*one, *one]) == 23 + 4
-    assert dispatch([0, 2, 0, 0, 0, *one]) == (23 + 4) + (23 - 2 + 2) + 46
-    assert dispatch([0, 2, 0, 0, 0, 0, 0, 0, 0, -2]) == 2 * (23 + 4) + 46
+    two, late = [0, 2, 0, 0, 0], [0, 0, 0, 0, -2]
+    assert dispatch([*two, *one]) == 23 + 4 + 32 + 2
+    assert dispatch([*one, *late]) == 23 + 4 + 50 + 2
+    assert dispatch([*two, *late]) == 23 + 4 + 32 + 2 + 50 + 2
 
 
 @pytest.mark.parametrize("target", AVRS)

@@ -333,6 +333,21 @@ def test_trits_by_hand() -> None:
     assert block.pairs.tolist() == [[codes[1], codes[1]]]
 
 
+def test_twin_trits_by_hand() -> None:
+    """A pair, a late code, and a late code that names a pair; the last input is plain."""
+    weights = np.zeros((10, 4), np.int8)
+    weights[0] = [2, 1, 2, 1]
+    weights[5] = [1, -2, -2, 0]
+    block = twin_trits.encode(weights)
+    plus, minus = (trits.PATTERNS.index((sign, 0, 0, 0, 0)) for sign in (1, -1))
+    pair = len(trits.PATTERNS)
+    late = {code: pair + 1 + n for n, code in enumerate(sorted((plus, pair)))}
+    assert block.codes.tolist() == [[pair, late[plus], late[pair], plus], [plus, minus, minus, 0]]
+    assert block.pairs.tolist() == [[plus, plus]]
+    assert block.late.tolist() == [[minus, plus], [minus, pair]]
+    np.testing.assert_array_equal(twin_trits.decode(block), weights)
+
+
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(data=st.data())
 def test_trits_hold_some_twos(data: st.DataObject) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kernels.choice import Choice
 from kernels.compile import compile_graph, decide, draft_graph, lower
 from kernels.dtypes import INT16, UINT8
-from kernels.encodings import dense8, find_encoding, nibble_lists, trits
+from kernels.encodings import dense8, find_encoding, nibble_lists, trits, twin_trits
 from kernels.grouping import Grouping, arrange
 from kernels.ir import Graph, Tensor, verify
 from kernels.ops.linear import Linear
@@ -66,6 +66,20 @@ def test_groups_cost_less_and_no_swap_of_two_rows_saves(encoding: GroupsRows, ro
         swapped = order.copy()
         swapped[[one, other]] = order[[other, one]]
         assert cost(grouping, swapped) >= least
+
+
+@pytest.mark.parametrize("rows", [3, 5, 10, 13, 15, 20, 41])
+def test_twin_trits_put_the_costlier_five_outputs_first(rows: int) -> None:
+    """The same groups as for trits, of which the costlier half are the first ones of ten."""
+    weights = sparse(rows, rows, 30)
+    grouping = twin_trits.grouping(weights)
+    order, plain = arrange(grouping), arrange(trits.grouping(weights))
+    size = grouping.size
+    groups = [order[at : at + size].tolist() for at in range(0, rows, size)]
+    assert sorted(groups) == sorted(plain[at : at + size].tolist() for at in range(0, rows, size))
+    assert groups[-1] == plain[(len(groups) - 1) * size :].tolist()
+    costs = [cost(grouping, np.array(group)) for group in groups[:-1]]
+    assert min(costs[::2], default=0) >= max(costs[1::2], default=-np.inf)
 
 
 def test_a_matrix_that_would_take_too_long_keeps_its_order() -> None:
