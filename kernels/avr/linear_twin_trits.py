@@ -7,14 +7,9 @@ holds the end's code, where the block's pairs and late codes are, and the biases
 Where constants are far, sums have 24 bits, activations are more than a plain shift, or there is no
 room for all inputs, pairs or late codes, paged trits serve instead.
 
-Registers: r0 the byte, r1 zero, r2..r21 the sums, r22 and r23 the second page and the first one,
-r25 the second code, Y where the pairs are, X the list; T is set while an input is met once more.
-Between blocks, where outputs go and the output's index are in SRAM. In a pair r22 is its other
-code, and r24 the second code.
+Registers: as `twin_handlers`. Between blocks, where outputs go and the output's index are in SRAM.
 
-Cycles: from an input to the next 23 for ten outputs, 2 less for each five without weights, and what
-handlers take (`trit_handlers`). A pair takes 32 more and its other code's handler, a late code 50
-and the other second code's handler.
+Cycles: for each block and input as `twin_handlers`.
 """
 
 from __future__ import annotations
@@ -29,7 +24,13 @@ from kernels.avr.linear_paged_trits import write_paged
 from kernels.avr.linear_trits import Trits
 from kernels.avr.list_output import ListOutput
 from kernels.avr.memory import call, point
-from kernels.avr.trit_handlers import END, places, twin_handlers, twin_offset, twin_places
+from kernels.avr.twin_handlers import (
+    END,
+    first_places,
+    pairs_offset,
+    second_places,
+    twin_handlers,
+)
 from kernels.emit import Job, emitter, little_endian
 from kernels.encodings import twin_trits
 from kernels.encodings.trits import PATTERNS
@@ -121,12 +122,12 @@ class TwinTrits(Trits):
             zip(encoded, bias.reshape(-1, BLOCK).tolist(), strict=True)
         ):
             first, second = (job.table(f"page{2 * number + n}", 256) for n in range(2))
-            first.data(".byte", [*twin_places(block, block.codes[0]), END])
+            first.data(".byte", [*first_places(block, block.codes[0]), END])
             first.emit(f".word {self._write_pairs(number, block)}")
             data = [byte for value in values for byte in little_endian(value, self.bias_bytes)]
             if data:
                 first.data(".byte", data)
-            second.data(".byte", [*places(block.codes[1]), 0])  # the end looks up both, too
+            second.data(".byte", [*second_places(block.codes[1]), 0])  # the end looks up both, too
 
     def _write_pairs(self, number: int, block: twin_trits.Block) -> str:
         """What Y is in a block: twice a pair's place is added to it."""
@@ -134,10 +135,10 @@ class TwinTrits(Trits):
             return "0"
         out, label = self.job.anywhere(), self.job.label(f"pairs{number}")
         out.emit(f"{label}:")
-        out.data(".byte", twin_places(block, block.pairs))
+        out.data(".byte", first_places(block, block.pairs))
         for other, first in block.late:
-            out.data(".byte", [*places(other), *twin_places(block, first)])
-        return f"{label} - {twin_offset(block)}"
+            out.data(".byte", [*second_places(other), *first_places(block, first)])
+        return f"{label} - {pairs_offset(block)}"
 
     def _promise_of(self, encoded: list[twin_trits.Block], lists: ActiveList) -> None:
         """Each list is walked for every block; a late code meets its input twice."""

@@ -32,16 +32,13 @@ from numpy.typing import NDArray
 from kernels.asm import Assembly
 from kernels.avr.memory import RAMPZ
 from kernels.emit import Job
-from kernels.encodings import twin_trits
 from kernels.encodings.trits import BLOCK, PAIRS, PATTERNS, Pattern
 
 FIRST = 2  # the accumulators' first register
 _PAGE = 256
 END = _PAGE - 1  # behind a block's last code
 _BEFORE = 10  # places that `next` takes besides the one that its code has anyway
-_BEFORE_FIRST = 2  # the same of the first code of two
-_REST = _BEFORE + len(PATTERNS)  # of the second handlers' page, where pairs of first codes go on
-_EMPTY = (0,) * BLOCK
+EMPTY = (0,) * BLOCK
 
 
 def places(codes: NDArray[np.integer]) -> list[int]:
@@ -56,32 +53,9 @@ def handlers(job: Job, width: int, *, paged: bool = False) -> str:
     """
     name = f"{'paged_' * paged}trits{width}"
     job.jumps(f"{name}_jump", f"{name}_next", f"{name}_page")
-    kind = _Paged if paged else _Handlers
+    kind = _Paged if paged else Handlers
     job.share(name, kind(name, width, job.far).write, align=2 * _PAGE, code=True)
     return name
-
-
-def twin_handlers(job: Job) -> tuple[str, str]:
-    """The names of the handlers of both codes of ten outputs; those of the second begin."""
-    first, second = "twin_trits", "twin_trits_second"
-    job.jumps(f"{first}_jump", f"{first}_next", f"{first}_page")
-    job.jumps(f"{second}_jump", f"{second}_next", f"{second}_page")
-    job.share(first, _First(first, 2, False).write, align=2 * _PAGE, code=True)
-    job.share(second, _Second(second, 2, False).write, align=2 * _PAGE, code=True)
-    return first, second
-
-
-def twin_places(block: twin_trits.Block, codes: NDArray[np.integer]) -> list[int]:
-    """Where in their page the handlers of first codes of ten outputs are."""
-    behind = twin_trits.PAIRS - len(block.pairs)  # pairs end where late codes begin
-    found = codes + _BEFORE_FIRST + np.where(codes < len(PATTERNS), 0, behind)
-    return np.where(codes, found, 0).ravel().tolist()
-
-
-def twin_offset(block: twin_trits.Block) -> int:
-    """What Y falls short of where the block's pairs are: twice the first place, modulo 256."""
-    pair = _BEFORE_FIRST + len(PATTERNS) + twin_trits.PAIRS - len(block.pairs)
-    return 2 * pair % _PAGE
 
 
 def promise(job: Job, name: str, jumps: int, pairs: int, additions: int) -> None:
@@ -92,13 +66,16 @@ def promise(job: Job, name: str, jumps: int, pairs: int, additions: int) -> None
 
 
 @dataclass(frozen=True)
-class _Handlers:
+class Handlers:
+    """Those of accumulators of `width` bytes; near ones lie in the page, and need no jump there."""
+
     name: str
     width: int
     far: bool
     copied: ClassVar = 0  # outputs that a tail may have to be copied
     first: ClassVar = FIRST  # register
     before: ClassVar = _BEFORE
+    near: ClassVar[tuple[Pattern, ...]] = ()
 
     def write(self, out: Assembly) -> None:
         """Write all; the text's start is to be aligned to two pages."""
@@ -107,20 +84,21 @@ class _Handlers:
         out.emit("nop\n" * (self.before + 1 - size // 2))
         page = f"; #{self.name}_page"
         for pattern in PATTERNS[1:]:
-            out.emit(f"rjmp  {self.label(pattern)} {page}")
+            if pattern not in self.near:
+                out.emit(f"rjmp  {self.label(pattern)} {page}")
         self._codes(out, page)
-        for chain in _chains():
+        for chain in _chains(self.near):
             self._chain(out, chain)
         self._routines(out)
 
     def _codes(self, out: Assembly, page: str) -> None:
-        """The places behind those of the patterns."""
+        """The places behind the patterns' jumps; near handlers come next."""
         out.emit(f"rjmp  {self.name}_pair {page}\n" * PAIRS)
         out.emit(f"ret {page}")
 
     def label(self, pattern: Pattern) -> str:
         """Where a pattern's handler begins."""
-        if pattern == _EMPTY:
+        if pattern == EMPTY:
             return f"{self.name}_next"
         return f"{self.name}_" + "".join("zpm"[weight] for weight in pattern)
 
@@ -133,7 +111,7 @@ class _Handlers:
         if np.count_nonzero(rest) > self.copied:
             out.emit(f"rjmp  {self.label(rest)}")
             return
-        while rest != _EMPTY:
+        while rest != EMPTY:
             self._add(out, rest)
             rest = _rest(rest)
         self._next(out)
@@ -164,7 +142,7 @@ class _Handlers:
 
     def _jump(self, out: Assembly) -> None:
         """To the handler of the code in r30."""
-        _jump(out, self.name)
+        jump(out, self.name)
 
     def _restore(self, out: Assembly) -> None:
         """What the next input's address relies on."""
@@ -200,7 +178,7 @@ class _Handlers:
 
 
 @dataclass(frozen=True)
-class _Paged(_Handlers):
+class _Paged(Handlers):
     """Those of blocks whose codes have a page each, of which r19 is the number."""
 
     copied: ClassVar = 2
@@ -213,91 +191,7 @@ class _Paged(_Handlers):
             out.emit(f"out   {RAMPZ:#x}, r20")
 
 
-@dataclass(frozen=True)
-class _First(_Handlers):
-    """Those of the first code of two; they end by going on to the second one, in r25."""
-
-    copied: ClassVar = 1
-    before: ClassVar = _BEFORE_FIRST
-
-    def _next(self, out: Assembly) -> int:
-        before = out.size
-        out.emit("mov   r30, r25")
-        _jump(out, f"{self.name}_second")
-        return out.size - before
-
-    def _codes(self, out: Assembly, page: str) -> None:
-        out.emit(f"rjmp  {self.name}_pair {page}\n" * twin_trits.PAIRS)
-        out.emit(f"rjmp  {self.name}_late {page}\n" * twin_trits.LATE)
-        out.emit(f"ret {page}")
-
-    def _routines(self, out: Assembly) -> None:
-        self._pair(out)
-        self._late(out)
-
-    def _pair(self, out: Assembly) -> None:
-        """A first code whose second one is `_REST`, then the other first code and the second."""
-        out.emit(f"{self.name}_pair:\nmov   r24, r25")
-        self._find(out)
-        out.emit(f"lpm   r22, Z+\nlpm   r30, Z\nldi   r25, {_REST}")
-        _jump(out, self.name)
-        out.emit(f"""
-        {self.name}_rest:
-                mov   r30, r22
-                mov   r25, r24
-                mov   r22, r23
-                inc   r22
-        """)
-        _jump(out, self.name)
-
-    def _late(self, out: Assembly) -> None:
-        """A second code alone, then this input once more, when T is set."""
-        out.emit(f"{self.name}_late:")
-        self._find(out)
-        out.emit(f"""
-                brts  {self.name}_again
-                set
-                sbiw  r26, 2                  ; this input once more
-                lpm   r30, Z
-        """)
-        _jump(out, f"{self.name}_second")
-        out.emit(f"{self.name}_again:\nclt\nadiw  r30, 1\nlpm   r30, Z")
-        _jump(out, self.name)
-
-    @staticmethod
-    def _find(out: Assembly) -> None:
-        """Z to the two codes that the code in r30 stands for."""
-        out.emit("lsl   r30\nmov   r31, r29\nadd   r30, r28\nadc   r31, r1")
-
-
-@dataclass(frozen=True)
-class _Second(_Handlers):
-    """Those of the second code, which take the next input's codes from the pages r23 and r22."""
-
-    copied: ClassVar = 1
-    first: ClassVar = FIRST + 2 * BLOCK
-
-    def _next(self, out: Assembly) -> int:
-        before = out.size
-        out.emit("""
-                ld    r30, X+                 ; input
-                ld    r0, X+
-                mov   r31, r22
-                lpm   r25, Z
-                mov   r31, r23
-                lpm   r30, Z
-        """)
-        _jump(out, self.name.removesuffix("_second"))
-        return out.size - before
-
-    def _codes(self, out: Assembly, page: str) -> None:
-        out.emit(f"rjmp  {self.name.removesuffix('_second')}_rest {page}")
-
-    def _routines(self, out: Assembly) -> None:
-        """Pairs and the end are first codes."""
-
-
-def _jump(out: Assembly, name: str) -> None:
+def jump(out: Assembly, name: str) -> None:
     """To the handler, of that name, of the code in r30."""
     out.emit(f"ldi   r31, pm_hi8({name})\nijmp ; #{name}_jump")
 
@@ -311,14 +205,15 @@ def _rest(pattern: Pattern) -> Pattern:
     return (*pattern[:at], 0, *pattern[at + 1 :])
 
 
-def _chains() -> list[list[Pattern]]:
-    """Every pattern once; in a chain each one is followed by what is left of it."""
-    free = {pattern: True for pattern in PATTERNS if pattern != _EMPTY}
-    return [list(_follow(pattern, free)) for pattern in sorted(free, key=_first) if free[pattern]]
+def _chains(near: tuple[Pattern, ...]) -> list[list[Pattern]]:
+    """Every pattern once, near ones first; in a chain each is followed by what is left of it."""
+    free = {pattern: True for pattern in PATTERNS if pattern != EMPTY}
+    order = [*near, *sorted(free, key=_first)]
+    return [list(_follow(pattern, free)) for pattern in order if free[pattern]]
 
 
 def _follow(pattern: Pattern, free: dict[Pattern, bool]) -> Iterator[Pattern]:
-    while pattern != _EMPTY and free[pattern]:
+    while pattern != EMPTY and free[pattern]:
         free[pattern] = False
         yield pattern
         pattern = _rest(pattern)

@@ -85,10 +85,11 @@ def decode(block: Block) -> NDArray[np.int8]:
 
 def grouping(weights: NDArray[np.int8]) -> Grouping:
     """A pattern that is a sum of two costs much more than others, one of zeros a little less."""
-    return Grouping(BLOCK, np.minimum(np.abs(weights), 2).astype(np.uint8), 3, _pattern_costs)
+    return Grouping(BLOCK, np.minimum(np.abs(weights), 2).astype(np.uint8), 3, pattern_costs)
 
 
-def _pattern_costs(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def pattern_costs(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What patterns of so many zeros, ones and twos cost, counts being int64 (3, ...)."""
     pair = (counts[0] == 0) | (counts[2] > 0)
     return np.where(pair, PAIR_COST, np.where(counts[0] == BLOCK, ZERO_COST, 0))
 

@@ -3,13 +3,13 @@
 A block is ten outputs and has two pages, one for each five of them. Where the first five would take
 a pair, so does their code. Where the second five would, their code is one part of the pair, and the
 first code is a late one: it names the other part, and what the first code would be without that. A
-block has room for 26 pairs and 16 late codes; layers with more, or with more inputs than have room
+block has room for 14 pairs and 12 late codes; layers with more, or with more inputs than have room
 in a page, are held as paged trits. Pairs cost less, so the five outputs that need more come first.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ NAME = "twin-trits"
 RANK = 8
 BLOCK = 2 * trits.BLOCK
 INPUTS = 256 - 1 - 2 - 2 * BLOCK  # the end's code, where pairs are, biases of two bytes
-PAIRS, LATE = 26, 16
+PAIRS, LATE = 14, 12
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -53,8 +53,14 @@ class Block:
 
 
 def grouping(weights: NDArray[np.int8]) -> Grouping:
-    """As for trits; groups of five that cost much and such that cost less take turns."""
-    return replace(trits.grouping(weights), by_turns=True)
+    """As for trits, but a single -1 is as good as no weights; the costlier fives come first."""
+    kinds = np.select([weights == -1, np.abs(weights) == 2], [3, 2], np.abs(weights))
+    return Grouping(trits.BLOCK, kinds.astype(np.uint8), 4, _code_costs, by_turns=True)
+
+
+def _code_costs(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    near = (counts[0] == trits.BLOCK - 1) & (counts[3] == 1)
+    return np.where(near, trits.ZERO_COST, trits.pattern_costs(counts))
 
 
 def ten_rows(weights: NDArray[np.int8]) -> list[NDArray[np.int8]]:

@@ -328,13 +328,18 @@ def test_twin_trits_per_input_and_block() -> None:
         two, one = (layer(n, pattern, 3) - layer(n, pattern, 2) for n in (2, 1))
         return two - one
 
-    one, none = [0, -1, 0, 0, 0], [0] * 5
+    none = [0] * 5
     assert dispatch([*none, *none]) == 23 - 4
-    assert dispatch([*one, *none]) == dispatch([*none, *one]) == 23 - 2 + 2
-    assert dispatch([*one, *one]) == 23 + 4
-    two, late = [0, 2, 0, 0, 0], [0, 0, 0, 0, -2]
+    for at in range(5):
+        one = np.eye(5, dtype=int)[at].tolist()
+        near = [-weight for weight in one]
+        assert dispatch([*one, *none]) == dispatch([*none, *one]) == 23 - 2 + 2
+        assert dispatch([*near, *none]) == dispatch([*none, *near]) == 23 - 4 + 2
+        assert dispatch([*one, *one]) == 23 + 4
+    two, late, less = [0, 2, 0, 0, 0], [0, 0, 0, 0, 2], [0, 0, 0, 0, -2]
     assert dispatch([*two, *one]) == 23 + 4 + 32 + 2
     assert dispatch([*one, *late]) == 23 + 4 + 50 + 2
+    assert dispatch([*one, *less]) == 23 - 2 + 4 + 48 + 2
     assert dispatch([*two, *late]) == 23 + 4 + 32 + 2 + 50 + 2
 
 
