@@ -1,8 +1,9 @@
 """Active lists on AVR: of a tensor only what is not zero, as pairs of index and byte.
 
-A value of several bytes goes into several lists, one for each byte; a byte that is zero is in none,
-so the lists of high bytes are mostly empty. A list ends with the number of inputs in place of an
-index. As that must fit a byte, more than 255 inputs are cut into segments with lists of their own.
+A value of several bytes goes into several lists, one for each byte. Of what is zero no byte is in
+any, and no high byte that is zero, so the lists of high bytes are mostly empty. A list ends with
+the number of inputs in place of an index. As that must fit a byte, more than 255 inputs are cut
+into segments with lists of their own.
 """
 
 from __future__ import annotations

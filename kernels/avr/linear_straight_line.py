@@ -11,7 +11,7 @@ by a plain shift right, each is finished where its sum stands; otherwise sums go
 
 Cycles: for each block some 70, or 100 with 26 outputs; for each active input 8 a block, or 10 where
 it is not hot, and for each of its nonzero weights as many as sums have bytes. Of an output in place
-that goes into a list: 3 where it is zero or less, 13 to 20 otherwise.
+that goes into a list: 3 where it is below zero, some 12 to 20 otherwise.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from kernels.ops.linear import Linear
 from kernels.requant_plan import RequantPlan, plan_requantization
 
 EIND = 0x3C
+_UPPER = 16  # the first register that LDI reaches
 
 
 @emitter("avr", Linear, straight_line.NAME, reads=(ACTIVE,), writes=(ACTIVE,), profile=("hot",))
@@ -142,16 +143,19 @@ class _StraightLine:
         code.promise(self.job, jumps, additions)
 
     def _set(self, values: NDArray[np.int64]) -> None:
-        """Constants into accumulators; equal bytes come from one register."""
+        """Constants into accumulators; the lower ones take theirs from another register."""
         wanted: dict[int, list[int]] = {}
         registers = iter(REGISTERS)
         for value in values.tolist():
             for byte in little_endian(value, self.width):
                 wanted.setdefault(byte, []).append(next(registers))
+        lines = [f"clr   r{register}" for register in wanted.pop(0, [])]
         for byte, targets in sorted(wanted.items()):
-            source = f"ldi   r24, {byte}\n" if byte else ""
-            moves = [f"mov   r{r}, r24" if byte else f"clr   r{r}" for r in targets]
-            self.job.code.emit(source + "\n".join(moves))
+            upper = [register for register in targets if register >= _UPPER]
+            lines += [f"ldi   r{register}, {byte}" for register in upper or [24]]
+            lower = (register for register in targets if register < _UPPER)
+            lines += [f"mov   r{register}, r{(upper or [24])[0]}" for register in lower]
+        self.job.code.emit("\n".join(lines))
 
     def _walk(self, address: str, code: Fragments) -> None:
         """Add one byte of a segment's inputs."""
@@ -276,7 +280,9 @@ class InPlace(Output):
         step = [f"asr   r{top}", *(f"ror   r{register}" for register in reversed(rest))]
         out.emit("\n".join(step * shift))
         if relu:
-            self.lists.put_constant(out, skip, acc, number)
+            test = "" if shift else f"tst   r{acc[0]}\n"  # shifts leave the flag
+            zero = f"{test}breq  {skip}_next"
+            self.lists.put_constant(out, skip, acc, number, unless=zero)
             out.emit(f"{skip}:")
         else:
             for register in acc[: self.plan.output_bytes]:
@@ -310,12 +316,15 @@ class Narrow(InPlace):
         out, how = self.job.code, self.plan.how
         skip = self.job.label(f"u{number}")
         rest = int(self.sums.rests[number]) >> how.shift
-        out.emit(f"cp    r{acc}, r24\nbrlo  {skip}\nsub   r{acc}, r24\nclr   r25")
+        out.emit(f"sub   r{acc}, r24\nbrlo  {skip}")
+        if not rest:
+            out.emit(f"breq  {skip}")
+        out.emit("clr   r25")
         double = f"lsl   r{acc}\nrol   r25\n"
         out.emit(double * (self.plan.input_shift - how.shift))
         if rest:
             out.emit(f"ldi   r24, {rest}\nor    r{acc}, r24")
-        self.lists.put_constant(out, f"{skip}_put", (acc, 25), number)
+        self.lists.put_constant(out, f"{skip}_put", (acc, 25), number, unless="")
         out.emit(f"{skip}_put:\nldi   r24, {self.sums.middle}\n{skip}:")
 
 

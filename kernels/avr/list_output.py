@@ -80,9 +80,15 @@ class ListOutput:
             out.emit(f"tst   r{value[1]}\nbreq  {skip}_small\nmov   r24, {index}")
             out.emit(f"mov   r25, r{value[1]}\n{self._call} {self.routine()}\n{skip}_small:")
 
-    def put_constant(self, out: Assembly, skip: str, value: tuple[int, ...], number: int) -> None:
-        """Append an activation, lowest register first, of an output; clobbers r24."""
-        out.emit(f"ldi   r24, {number}\ntst   r{value[0]}\nbreq  {skip}_next")
+    def put_constant(
+        self, out: Assembly, skip: str, value: tuple[int, ...], number: int, *, unless: str
+    ) -> None:
+        """Append an activation, lowest register first, of an output; clobbers r24.
+
+        unless: lines that go to the label `skip`_next if the lowest byte is zero. An activation
+        above zero may do without them.
+        """
+        out.emit(f"ldi   r24, {number}\n{unless}")
         out.emit(f"st    X+, r24\nst    X+, r{value[0]}\n{skip}_next:")
         if self.lists.digits > 1:
             out.emit(f"tst   r{value[1]}\nbreq  {skip}\nmov   r25, r{value[1]}")
