@@ -31,10 +31,13 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from strategies import batch, graphs
 
+from kernels.avr.twin_handlers import END, first_places, second_places
 from kernels.binary import sign_test
 from kernels.choice import Choice
 from kernels.compile import compile_graph
 from kernels.dtypes import BIT, INT8, INT16, UINT8, DType
+from kernels.encodings import twin_trits
+from kernels.encodings.trits import PATTERNS
 from kernels.errors import DoesNotFit, Unsupported
 from kernels.ir import Bounds, Graph, Range, Tensor, verify
 from kernels.ops.linear import Linear
@@ -238,6 +241,33 @@ def test_where_twin_trits_do_not_serve_paged_trits_do(
     twin = inputs <= 233 and not more and density < 0.5
     assert ("twin_trits_next:" in program.source) == twin
     assert differences(program, batch(graph, 5)) == []
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize(("half", "room"), [(0, twin_trits.PAIRS), (1, twin_trits.LATE)])
+def test_room_for_pairs_and_late_codes(half: int, room: int, more: int) -> None:
+    """As many different patterns as there is room for, and one more."""
+    weights = np.zeros((10, 20), np.int8)
+    for number in range(room + more):
+        weights[5 * half, number] = 2
+        weights[1:5, number] = [number // 3**n % 3 - 1 for n in range(4)]
+    graph = single(weights, wrap=16)
+    program = compile_with(graph, "uno", TWIN_TRITS)
+    assert ("twin_trits_next:" in program.source) == (more == 0)
+    assert differences(program, batch(graph, 5)) == []
+
+
+def test_handlers_of_ten_outputs_begin_within_their_pages() -> None:
+    """Places are bytes, and no two codes share one; pairs and the end have places of their own."""
+    codes = np.arange(len(PATTERNS))
+    block = twin_trits.encode(np.zeros((10, 1), np.int8))
+    others = np.arange(len(PATTERNS), len(PATTERNS) + twin_trits.LATE)
+    for places in (
+        [*first_places(block, np.concatenate([codes, others])), END],
+        second_places(codes),
+    ):
+        assert len(set(places)) == len(places)
+        assert 0 == min(places) <= max(places) <= 255
 
 
 @pytest.mark.parametrize("encoding", [NIBBLE_LISTS, STRAIGHT_LINE])
