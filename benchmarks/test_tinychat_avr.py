@@ -54,8 +54,8 @@ TWINS = ("nibble-lists", "twin-trits", "twin-trits", "twin-trits")
 PAGED = ("nibble-lists", "paged-trits", "paged-trits", "paged-trits")
 TRITS = ("nibble-lists", "trits", "trits", "trits")
 ROWS = {
-    "UNO": Row("uno", TWINS, 0.3, 32_256, 2_048, 80_000, (90_000, 80_000)),
-    "31 KiB": Row("atmega328p", TWINS, 0.22, 31_744, 1_792, 80_500, (101_000, 98_000)),
+    "UNO": Row("uno", TWINS, 0.32, 32_256, 2_048, 79_500, (90_000, 80_000)),
+    "31 KiB": Row("atmega328p", TWINS, 0.24, 31_744, 1_792, 80_000, (101_000, 98_000)),
     "30.2 KiB": Row("atmega328p", PAGED, 0.3, 31_000, 1_792, 86_500),
     "29.2 KiB": Row("atmega328p", PAGED, 0.1, 29_900, 1_792, 87_000),
     "27.5 KiB": Row("atmega328p", TRITS, 0.15, 28_160, 1_792, 100_000, (110_000, 105_000)),

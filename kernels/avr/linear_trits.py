@@ -219,16 +219,19 @@ class Trits:
         if not self.bias_bytes:
             out.emit("\n".join(f"clr   r{register}" for register in self.accumulators))
             return
+        if self.bias_bytes < self.width:
+            out.emit("ldi   r25, 0x7f")
         for low in self.accumulators[:: self.width]:
             for byte in range(self.bias_bytes):
                 out.emit(load(self.job, f"r{low + byte}"))
             self._extend(low)
 
     def _extend(self, low: int) -> None:
-        """Sign-extend a bias to the accumulator's width."""
-        top = low + self.bias_bytes - 1
-        for register in range(top + 1, low + self.width):
-            self.job.code.emit(f"mov   r{register}, r{top}\nlsl   r{register}")
+        """Sign-extend a bias to the accumulator's width; r25 is the largest positive byte."""
+        behind = low + self.bias_bytes
+        if behind < low + self.width:
+            self.job.code.emit(f"cp    r25, r{behind - 1}           ; the carry is the sign")
+        for register in range(behind, low + self.width):
             self.job.code.emit(f"sbc   r{register}, r{register}")
 
     def _add_biases(self) -> None:
