@@ -63,7 +63,7 @@ class Row:
 CPM, CPM_EI, BANKS = (find_target(name) for name in ("cpm", "cpm-ei", "z80-banks"))
 BANKS_EI = replace(BANKS, name="z80-banks-ei", interrupts=Interrupts.SERVED)
 ROWS = (
-    Row("57 KB TPA", CPM, 58_368, "threaded-lists", (290_000, 265_000)),
+    Row("57 KB TPA", CPM, 58_368, "threaded-words", (290_000, 265_000)),
     Row("image of 45,056 bytes", CPM, 45_056, None, (305_000, 275_000)),
     Row("image of 40,960 bytes", CPM, 40_960, None, (325_000, 295_000)),
     Row("57 KB TPA, interrupts served", CPM_EI, 58_368, "index-lists", None),

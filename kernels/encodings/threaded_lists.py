@@ -31,7 +31,8 @@ class Run:
     """Events of one sign. sign: 1 or -1. held: the first index is in `data` of the run before.
 
     data: the bytes that the run's pairs bring, one more than it has events where it ends within a
-    pair: the next run's first index, or 0 where that holds none. last: nothing follows.
+    pair: the next run's first index, or 0 where that holds none. last: nothing follows. onward: the
+    next run's outputs are on the next page.
     """
 
     sign: int
@@ -39,6 +40,7 @@ class Run:
     held: bool
     last: bool
     data: tuple[int, ...]
+    onward: bool = False
 
     @property
     def pairs(self) -> int:

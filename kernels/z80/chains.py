@@ -11,6 +11,9 @@ one's JP 8, and a pair that brings but one event 5 more.
 
 A chain has 16 pairs, or 8 at 24 bits: so many keep every carry within a relative jump of its
 event. Sums of a byte each (sums8.py) are stepped by one: 20 T an event, and a chain has 32 pairs.
+
+Sums of 16 bits may also lie as words, low byte first; carries then take 32 T. A run whose next one
+is on the next page of words is left with H stepped, 4 T more.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from kernels.asm import Assembly
 from kernels.emit import Job
 from kernels.encodings.threaded_lists import Run
 
-_PAIRS = {1: 32, 2: 16, 3: 8}
+_PAIRS = {0: 16, 1: 32, 2: 16, 3: 8}
 
 
 # What promises call the events of all runs, the jumps into runs, and those from columns' ends.
@@ -27,8 +30,10 @@ EVENT, RUN, END = "run_event", "into_run", "column_end"
 ENTER = f"ret ; #{RUN}"
 
 
-def leave(*, last: bool) -> str:
+def leave(*, last: bool, onward: bool = False) -> str:
     """How a run is left."""
+    if onward:
+        return f"inc h\n{ENTER}"
     return f"jp (ix) ; #{END}" if last else ENTER
 
 
@@ -37,10 +42,17 @@ def longest_run(acc_bytes: int) -> int:
     return 2 * _PAIRS[acc_bytes]
 
 
+WORDS = 0  # in place of an accumulator's bytes: words, side by side
+
+
 def entry(job: Job, run: Run, acc_bytes: int) -> str:
-    """The label to enter a run at; the chain is written if no layer has asked for it yet."""
+    """The label to enter a run at; the chain is written if no layer has asked for it yet.
+
+    acc_bytes: of an accumulator, each on a page of its own, or WORDS.
+    """
     step = "add" if run.sign > 0 else "sub"
-    name = f"{step}{8 * acc_bytes}_{'odd' if run.odd else 'even'}{'_last' if run.last else ''}"
+    name = f"{step}{8 * acc_bytes or 'w'}_{'odd' if run.odd else 'even'}"
+    name += "_last" if run.last else "_onward" if run.onward else ""
     job.share(name, lambda out: _write(out, name, step, acc_bytes, run), code=True)
     return f"{name}_{'d' if run.held else 'e'}{run.pairs}"
 
@@ -49,7 +61,7 @@ def _write(out: Assembly, name: str, step: str, acc_bytes: int, run: Run) -> Non
     """The chain: carries of the first half of its pairs, the pairs, carries of the others."""
     pairs = list(range(_PAIRS[acc_bytes], 0, -1))
     half = len(pairs) // 2
-    for left in pairs[:half] if acc_bytes > 1 else ():
+    for left in pairs[:half] if acc_bytes != 1 else ():
         _carries(out, name, step, acc_bytes, left)
     for left in pairs:
         out.emit(f"""
@@ -64,7 +76,7 @@ def _write(out: Assembly, name: str, step: str, acc_bytes: int, run: Run) -> Non
     if run.odd:
         out.emit("pop de\nld l,e")
         _event(out, f"{name}_e0", step, acc_bytes)
-    out.emit(leave(last=run.last))
+    out.emit(leave(last=run.last, onward=run.onward))
     if acc_bytes == 1:
         return
     for left in pairs[half:]:
@@ -92,7 +104,14 @@ def _carries(out: Assembly, name: str, step: str, acc_bytes: int, left: int) -> 
 
 
 def _carry(out: Assembly, label: str, step: str, acc_bytes: int) -> None:
-    """Into the page above, and on while that one carries too; then back to the event's page."""
+    """Into the page above, and on while that one carries too; then back to the event's page.
+
+    With words the byte above is the next one, and every event sets L.
+    """
+    if acc_bytes == WORDS:
+        ripple = "inc" if step == "add" else "dec"
+        out.emit(f"{label}_carry:\ninc l\n{ripple} (hl)\njr {label}_on")
+        return
     out.emit(f"{label}_carry:\ninc h")
     if acc_bytes == 2:
         out.emit(f"{'inc' if step == 'add' else 'dec'} (hl)")

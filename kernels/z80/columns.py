@@ -72,6 +72,11 @@ class Walk:
         """A symbol of this walk's own."""
         return self.job.label(f"{self.name}_{name}")
 
+    @property
+    def enter(self) -> str:
+        """How a column is entered whose address is SP."""
+        return ENTER
+
     def begin(self) -> None:
         """The page of the lowest bytes, which all columns of a byte are added to."""
         self.job.code.emit(f"ld h,({self.pages})>>8")

@@ -9,7 +9,6 @@ and 14 where values may be more than a byte.
 from __future__ import annotations
 
 from kernels.encodings.threaded_gaps import Column
-from kernels.z80.chains import ENTER
 from kernels.z80.column_table import write_table
 from kernels.z80.columns import Walk
 
@@ -111,7 +110,7 @@ class _Words(Scan):
             out.emit(f"and {self._upper}\njr nz,{label('wide')}")
         out.emit("ld h,b")
         self.find_column("ld sp,hl")
-        out.emit(f"ld a,c\nexx\nld c,a\n{ENTER}")
+        out.emit(f"ld a,c\nexx\nld c,a\n{self.walk.enter}")
 
     @property
     def _upper(self) -> int:

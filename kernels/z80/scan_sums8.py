@@ -8,7 +8,6 @@ and 4 for each bit of the gain.
 from __future__ import annotations
 
 from kernels.encodings.threaded_gaps import Column
-from kernels.z80.chains import ENTER
 from kernels.z80.column_table import write_table
 from kernels.z80.columns import Walk
 from kernels.z80.scan_sums import Scan
@@ -46,7 +45,7 @@ class _Bytes(Scan):
             inc h
         """)
         self.find_column("ld sp,hl")
-        out.emit(f"ld a,c\nexx\nld c,a\n{ENTER}")
+        out.emit(f"ld a,c\nexx\nld c,a\n{self.walk.enter}")
 
     def seldom(self) -> None:
         """The end, or a value that may be more than a byte: its excess is A."""

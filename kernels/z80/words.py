@@ -16,6 +16,8 @@ from kernels.ops.linear import Linear
 from kernels.requant_plan import plan_requantization
 from kernels.z80.sums import hands_on
 
+STEP = 255  # the most that a walk of a column adds
+MOST_WALKS = 64  # of a column for one input
 TIME = 58  # T-states that a shared word takes: to be filled, and to be added to two neighbors
 DEEPER = 32  # more for one that others are added to first, to be stored and loaded once more
 
@@ -49,6 +51,10 @@ class Loader:
         """symbol: of the first word."""
         self._symbol, self._held = symbol, -1
 
+    def wants(self, terms: Sum) -> int | None:
+        """The word that `load` would find in DE, if any."""
+        return self._held if len(terms) > 1 and terms[1].at == self._held else None
+
     def load(self, terms: Sum) -> str:
         """A sum, in the order of its terms."""
         lines = [f"ld hl,({self._symbol}+{terms[0].at})"]
@@ -58,6 +64,22 @@ class Loader:
             lines.append("add hl,de" if term.sign > 0 else "or a\nsbc hl,de")
             self._held = term.at
         return "\n".join(lines)
+
+
+def loaded(symbol: str, sums: Sequence[Sum]) -> list[tuple[str, str]]:
+    """For each sum code that leaves it in HL, and code that brings DE back for those behind.
+
+    Code between two sums keeps DE, or ends with the latter, which is empty where none needs DE.
+    """
+    loader, codes, wants = Loader(symbol), list[str](), list[int | None]()
+    for terms in sums:
+        wants.append(loader.wants(terms))
+        codes.append(loader.load(terms))
+    keeps, wanted = list[str](), None
+    for terms, want in zip(reversed(sums), reversed(wants), strict=True):
+        keeps.append("" if wanted is None else f"ld de,({symbol}+{wanted})")
+        wanted = want if len(terms) > 1 else wanted
+    return list(zip(codes, reversed(keeps), strict=True))
 
 
 def chained(sums: Sequence[Sum]) -> list[tuple[int, Sum]]:
@@ -110,8 +132,17 @@ def _between(terms: Sum, first: int | None, last: int | None) -> Sum:
     return (own, *others)
 
 
+def holds(layer: Linear, ranges: Mapping[str, Range]) -> bool:
+    """Whether a layer's sums have 16 bits, and its inputs take no more walks than they may."""
+    known = ranges[layer.input.name]
+    walks = -(-(known.high - min(known.low, 0)) // STEP)
+    return plan_requantization(layer, known).acc_bytes == 2 and walks <= MOST_WALKS
+
+
 def _serves(writer: Node, reader: Node, ranges: Mapping[str, Range]) -> bool:
     if not isinstance(writer, Linear) or not isinstance(reader, Linear):
+        return False
+    if not holds(writer, ranges) or not holds(reader, ranges):
         return False
     plan = plan_requantization(writer, ranges[writer.input.name])
     return writer.input_shift == 0 and hands_on(plan, reader)

@@ -30,6 +30,7 @@ from kernels.encodings import (
     straight_line,
     threaded_gaps,
     threaded_lists,
+    threaded_words,
     trits,
     twin_trits,
     value_lists,
@@ -76,6 +77,14 @@ def _group_sums(weights: Weights) -> Weights:
 def _threaded_lists(weights: Weights) -> Weights:
     for longest in (2, 4, 32):
         back = threaded_lists.decode(threaded_lists.encode(weights, longest), len(weights))
+        if not np.array_equal(back, weights):
+            return back
+    return weights
+
+
+def _threaded_words(weights: Weights) -> Weights:
+    for longest in (2, 4, 32):
+        back = threaded_words.decode(threaded_words.encode(weights, longest), len(weights))
         if not np.array_equal(back, weights):
             return back
     return weights
@@ -132,6 +141,7 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
     ),
     threaded_gaps.NAME: (threaded_gaps, _threaded_gaps, range(-2, 3)),
     threaded_lists.NAME: (threaded_lists, _threaded_lists, range(-2, 3)),
+    threaded_words.NAME: (threaded_words, _threaded_words, range(-2, 3)),
     trits.NAME: (trits, _trits, (-1, 0, 1)),
     twin_trits.NAME: (twin_trits, _twin_trits, (-1, 0, 1)),
     value_lists.NAME: (value_lists, _value_lists, range(-8, 8)),
@@ -139,7 +149,7 @@ ROUND_TRIPS: dict[str, tuple[ModuleType, Callable[[Weights], Weights], Sequence[
 }
 ALL_TRITS = (paged_trits.NAME, trits.NAME, twin_trits.NAME)
 ALSO = dict.fromkeys(ALL_TRITS, (-2, 2))  # held, but not in any number
-OF_24_BITS = (nibble_lists.NAME, straight_line.NAME, *ALL_TRITS)
+OF_24_BITS = (nibble_lists.NAME, straight_line.NAME, threaded_words.NAME, *ALL_TRITS)
 LARGEST_BLOCK = {
     index_lists.NAME: index_lists.BLOCK,
     threaded_gaps.NAME: threaded_gaps.BLOCK,
@@ -314,6 +324,32 @@ def test_nibble_lists_by_hand() -> None:
     pairs = [16 * high + low for high, low in zip(gaps[::2], gaps[1::2], strict=True)]
     assert (nibbles.data.tolist(), nibbles.hot) == (pairs, False)
     assert (hot.data.tolist(), hot.hot) == ([2, 42, 1, 1, 43], True)
+
+
+def test_threaded_words_by_hand() -> None:
+    """Each page's runs, and an index that the run of the page before brings."""
+    weights = np.zeros((300, 3), np.int8)
+    weights[[1, 2, 127, 128], 0] = [1, 1, 1, 1]
+    weights[[1, 299], 1] = [-1, -2]
+    first, second, third = threaded_words.encode(weights, 32)
+    assert first == (
+        Run(1, 3, False, False, (2, 4, 254, 0)),
+        Run(-1, 0, False, False, (), onward=True),
+        Run(1, 1, False, False, (0, 0)),
+        Run(-1, 0, False, True, ()),
+    )
+    assert second == (
+        Run(-1, 1, False, False, (2, 0), onward=True),
+        Run(-1, 0, False, False, (), onward=True),
+        Run(-1, 2, False, True, (86, 86)),
+    )
+    assert third == (Run(-1, 0, False, True, ()),)
+    weights[128, 1] = 1
+    _, second, _ = threaded_words.encode(weights, 32)
+    assert second[:2] == (
+        Run(-1, 1, False, False, (2, 0), onward=True),
+        Run(1, 1, True, False, ()),
+    )
 
 
 def test_straight_line_by_hand() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders import STRAIGHT_LINE, differences, graph_of, linear, requantization, single
+from counting import everywhere, hidden, network, strained
 from numpy.typing import NDArray
 from strategies import batch
 
@@ -19,8 +20,7 @@ from kernels.compile import compile_graph, draft_graph, link_draft
 from kernels.dtypes import INT8, INT16, UINT8
 from kernels.errors import CompilerError, Unsupported
 from kernels.image import Kind, Program
-from kernels.ir import Graph, Range, Tensor
-from kernels.ops.linear import Linear
+from kernels.ir import Range, Tensor
 from kernels.passes.link import in_window
 from kernels.shared_sums import share
 from kernels.target import Interrupts, Target, find_target
@@ -32,43 +32,6 @@ EVERYWHERE = pytest.mark.parametrize(
     "target", [ROM, SERVED, CPM, find_target("cpm-ei")], ids=lambda t: f"{t.name}-{t.interrupts}"
 )
 BANK = 0x4000
-COUNTS = Bounds.summing(40, Range(0, 255), Range(0, 30))
-
-
-def hidden(name: str, source: Tensor, units: int, seed: int, input_shift: int = 0) -> Linear:
-    """A layer with a ReLU whose weights are seldom -2."""
-    rng = np.random.default_rng(seed)
-    weights = rng.choice([-2, -1, 0, 1], (units, source.count), p=[0.02, 0.18, 0.6, 0.2])
-    how = requantization(1, 2, low=0, high=INT16.high)
-    bias = rng.integers(-5, 6, units)
-    return linear(name, source, weights, bias, how, input_shift=input_shift, wrap=16)
-
-
-def network(units: Sequence[int] = (50, 30, 20), outputs: int = 7) -> Graph:
-    """As tinychat: counts, ReLUs and plain shifts, sums that may wrap."""
-    source = Tensor("x", (40,), UINT8, bounds=COUNTS)
-    nodes = [hidden("fc0", source, units[0], 0, input_shift=5)]
-    for number, size in enumerate(units[1:], start=1):
-        nodes.append(hidden(f"fc{number}", nodes[-1].output, size, number))
-    rng = np.random.default_rng(9)
-    weights = rng.integers(-1, 2, (outputs, units[-1]))
-    last = linear("last", nodes[-1].output, weights, 3, requantization(1, 2), wrap=16)
-    return graph_of(*nodes, last, source=source)
-
-
-def everywhere(graph: Graph, encoding: str = STRAIGHT_LINE) -> dict[str, str]:
-    return {node.name: encoding for node in graph.nodes if isinstance(node, Linear)}
-
-
-def strained(graph: Graph) -> NDArray[np.int64]:
-    """Inputs as the sum's bound allows: in one element, in few, in many, none."""
-    rng = np.random.default_rng(4)
-    count, total = graph.input.count, COUNTS.total
-    assert total
-    rows = [
-        np.bincount(rng.integers(0, part, total.high), minlength=count) for part in (1, 2, 9, 40)
-    ]
-    return np.array([*rows, np.zeros(count, np.int64), np.eye(count, dtype=np.int64)[-1]])
 
 
 @EVERYWHERE
