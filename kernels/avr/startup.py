@@ -10,6 +10,7 @@ ISA = AVR
 RETURN = "ret"
 WORD = 2
 FAR = 0x10000  # LPM reaches no further
+REACH = 0x20000  # nor does IJMP beyond this
 
 
 def startup(out: Assembly, target: Target) -> None:

@@ -1,6 +1,7 @@
 """Layout: the order of parts in code memory, their addresses and sizes, before anything is linked.
 
-    startup | shared code | layers' code, each falling into the next | return | subroutines
+    startup | shared code, then what is one layer's own | layers' code, each falling into the next
+    | return | subroutines
     | constants | loose constants that fill no gap
     | constants and code in banks, each as a whole in one that is not the first
 
@@ -31,13 +32,14 @@ class Startup(Protocol):
     """What `kernels.<isa>.startup` offers.
 
     WORD: bytes that an image's size is a multiple of. FAR: the first address that constants are
-    loaded from by other instructions.
+    loaded from by other instructions. REACH: the first address that shared code is not jumped to.
     """
 
     ISA: Isa
     RETURN: str
     WORD: int
     FAR: int
+    REACH: int
 
     def startup(self, out: Assembly, target: Target) -> None:
         """Write what runs from reset and calls `infer`."""
@@ -54,6 +56,7 @@ def lay_out(emission: Emission, target: Target) -> list[Piece]:
     pieces = fill_gaps(
         _place(_parts(emission, target), target.code.origin, emission), emission.jobs
     )
+    _check_reach(pieces, machine.REACH)
     nothing = Assembly(machine.ISA, target.features)
     padding = ("padding", None, Kind.CONST, nothing, machine.WORD)
     pieces += _place([padding], pieces[-1].end, emission)
@@ -73,6 +76,14 @@ def _place(parts: Iterable[_Named], address: int, emission: Emission) -> list[Pi
             pieces.append(Piece(Part(name, layer, kind, address, size), text, symbol))
         address += size
     return pieces
+
+
+def _check_reach(pieces: Iterable[Piece], reach: int) -> None:
+    """CompilerError for shared code that a jump to a computed address would miss."""
+    for piece in pieces:
+        part = piece.part
+        if part.kind is Kind.CODE and piece.symbol and not part.layer and piece.end > reach:
+            raise CompilerError(f"{part.name} ends at {piece.end:#x}, jumps reach {reach:#x}")
 
 
 @dataclass(slots=True)
@@ -126,9 +137,10 @@ def _parts(emission: Emission, target: Target) -> Iterator[_Named]:
     machine.startup(start, target)
     back.emit(f"infer_end:\n{machine.RETURN}")
     yield "startup", None, Kind.STARTUP, start, 1
-    for symbol, shared in emission.shared.items():
-        if shared.code:
-            yield symbol, shared.layer, Kind.CODE, shared.text, shared.align
+    code = [item for item in emission.shared.items() if item[1].code]
+    # Jumps to computed addresses do not reach what lies behind hundreds of kilobytes of a layer's.
+    for symbol, shared in sorted(code, key=lambda item: item[1].layer is not None):
+        yield symbol, shared.layer, Kind.CODE, shared.text, shared.align
     for job in emission.jobs:
         yield job.node.name, job.node.name, Kind.CODE, job.code, 1
     yield "return", None, Kind.CODE, back, 1

@@ -9,7 +9,7 @@ from kernels.z80.isa import Z80
 ISA = Z80
 RETURN = "ret"
 WORD = 1
-FAR = 0x10000
+FAR = REACH = 0x10000
 
 
 def startup(out: Assembly, target: Target) -> None:
