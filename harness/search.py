@@ -36,6 +36,7 @@ from kernels.compile import draft_graph
 from kernels.draft import Draft
 from kernels.errors import DoesNotFit
 from kernels.ir import Graph
+from kernels.passes.layout import startup_of
 from kernels.target import Target
 
 
@@ -97,7 +98,7 @@ def smallest_plan(problem: Problem) -> Plan | None:
     """The first plan that fits: the smallest, or one of a single encoding; nothing is run."""
     if problem.without_hope:
         return None
-    whole = Whole(problem)
+    whole = Whole(problem, problem.limits)
     plans = _smallest(problem, problem.sizes)
     return next((plan for plan in plans if whole.excess(plan) <= 0), None)
 
@@ -121,10 +122,20 @@ def _limits(problem: Problem) -> tuple[Limits, Limits]:
     return problem.limits, problem.limits.of_code
 
 
+def _ceilings(problem: Problem) -> list[Limits]:
+    """The limits, and lower ones where a smaller program loads its constants faster."""
+    first, *others = problem.limits.bytes
+    near = startup_of(problem.target).FAR
+    lower = [Limits((near, *others))] if near < first else []
+    return [problem.limits, *lower]
+
+
 def _misfit(problem: Problem, found: Sequence[Candidate]) -> NoPlanFits:
     """What the smallest plan would need if there were no limits."""
     endless = replace(problem, limits=Limits((maxsize,) * len(problem.limits.bytes)))
-    plan = min(_smallest(endless, found), key=Whole(problem).excess, default=problem.rank)
+    plan = min(
+        _smallest(endless, found), key=Whole(problem, problem.limits).excess, default=problem.rank
+    )
     return NoPlanFits(draft_graph(problem.graph, problem.target, plan), problem.limits, found)
 
 
@@ -156,10 +167,12 @@ def _measure(problem: Problem, layer: str, work: Workload, choice: Choice) -> Ca
 def _choose(problem: Problem) -> Search:
     """Measure, run the plans that may be best, and take the best."""
     found, objective = tuple(_measured(problem)), problem.objective
-    whole, known = Whole(problem), within(problem, found)
+    known = within(problem, found)
     strict, loose = (Combination(problem.rank, x, objective, known) for x in _limits(problem))
-    best = whole.best(strict) + (whole.best(loose) if loose.groups != strict.groups else [])
-    tried = whole.run(unique([*best, *_smallest(problem, found)]))
+    ways = [strict, loose] if loose.groups != strict.groups else [strict]
+    wholes = [Whole(problem, limits) for limits in _ceilings(problem)]
+    best = [plan for whole in wholes for way in ways for plan in whole.best(way)]
+    tried = wholes[0].run(unique([*best, *_smallest(problem, found)]))
     if not tried:
         raise _misfit(problem, found)
     if all(objective.of(cost) == inf for _, cost in tried):

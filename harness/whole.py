@@ -16,41 +16,59 @@ from harness.problem import Problem
 T = TypeVar("T")
 
 BEST = 4  # plans of the knapsack that are looked at
-KINDS = 4  # of plans, by their encodings, that are refined
-REFINED = 2  # plans of each kind that are run
+MANY = 12  # the same of plain choices: each is of another kind
+KINDS = 16  # of plans, by their encodings, of which one each is run
+REFINED = 3  # kinds for which the knapsack is packed again
 _ROUNDS = 8
-_OFF = range(2048, -2049, -256)  # bytes by which sums of layers may be off
+_NEAR = range(2048, -2049, -256)  # bytes by which sums of layers may be off
+_PARTS = (17, 16, 15, 14)  # of 16, the same where layers are large
 
 
 @dataclass(frozen=True, eq=False)
 class Whole:
-    """Drafts and runs whole plans."""
+    """Drafts and runs whole plans. limits: the problem's, or lower ones."""
 
     problem: Problem
+    limits: Limits
 
     def best(self, combination: Combination) -> list[Plan]:
         """The plans that fit of those that promise most.
 
-        Sums of layers are off by bytes that depend on the encodings that meet. So the knapsack is
-        packed for many capacities, and then again for the encodings of the best that fit.
+        Sums of layers are off, in bytes and in cycles, by what the encodings that meet save or
+        cost. So the knapsack is packed for many capacities; the best plan of each kind, an encoding
+        for each layer, is run, and the knapsack is packed again for the best kinds.
         """
-        capacity = self.problem.limits.bytes[0] - self.problem.by_rank.rest
-        capacities = [capacity + off for off in _OFF]
-        found = (one.best(capacities, BEST) for one in (combination, combination.plain()))
-        first = self._fitting(unique(chain(*chain(*found))), combination)
-        kinds = unique([encodings_of(plan) for plan in first])[:KINDS]
-        refined = (self._refined(combination.only(kind), capacity) for kind in kinds)
-        return unique([*first[:BEST], *chain(*refined)])
+        capacity = self.limits.bytes[0] - self.problem.by_rank.rest
+        found = self._fitting(self._proposed(combination, capacity), combination)
+        first: dict[str, Plan] = {}
+        for plan in found:
+            first.setdefault(str(encodings_of(plan)), plan)
+        kinds = self.run(list(first.values())[:KINDS])
+        kinds.sort(key=lambda one: combination.objective.of(one[1]))
+        best = [combination.only(encodings_of(plan)) for plan, _ in kinds[:REFINED]]
+        refined = (self._fitting(self._packed(one, capacity), one)[:BEST] for one in best)
+        return unique([*(plan for plan, _ in kinds), *chain(*refined)])
+
+    def _proposed(self, combination: Combination, capacity: int) -> list[Plan]:
+        """The knapsack's best, of all choices and of plain ones, for more capacity and for less."""
+        plain = combination.plain()
+        near = combination.best([capacity + off for off in _NEAR], BEST)
+        many = plain.best([capacity * part // 16 for part in _PARTS], MANY)
+        return [
+            *chain(*near, *many),
+            *self._packed(combination, capacity),
+            *self._packed(plain, capacity),
+        ]
 
     def _fitting(self, plans: Sequence[Plan], combination: Combination) -> list[Plan]:
         """Those that fit, the most promising first."""
-        return sorted((one for one in plans if self.excess(one) <= 0), key=combination.promise)
+        fit = [plan for plan in unique(plans) if self.excess(plan) <= 0]
+        return sorted(fit, key=combination.promise)
 
-    def _refined(self, combination: Combination, capacity: int) -> list[Plan]:
-        """The most promising of those that fit of plans with the same encodings.
+    def _packed(self, combination: Combination, capacity: int) -> list[Plan]:
+        """The knapsack's best, packed again with less capacity by what all of these lack.
 
-        The knapsack is packed again, with less capacity by what all plans lack, or with more by
-        what the first leaves free.
+        Or with more, by what the first leaves free.
         """
         tried: set[int] = set()
         found: list[Plan] = []
@@ -58,10 +76,10 @@ class Whole:
             tried.add(capacity)
             (plans,) = combination.best([capacity], BEST)
             found += plans
-            excess = [self._excess(plan, self.problem.limits.of_code) for plan in plans]
+            excess = [self._excess(plan, self.limits.of_code) for plan in plans]
             least = min(excess, default=0)
             capacity -= least if least > 0 else min([*excess[:1], 0])
-        return self._fitting(unique(found), combination)[:REFINED]
+        return found
 
     def run(self, plans: Sequence[Plan]) -> list[tuple[Plan, Cost]]:
         """Those that are within the limits, and what they cost."""
@@ -69,13 +87,13 @@ class Whole:
         for number, plan in enumerate(plans):
             self.problem.progress("whole plans", number, len(plans))
             cost = self._cost(plan)
-            if isinstance(cost, Cost) and self.problem.limits.excess(cost.needed) <= 0:
+            if isinstance(cost, Cost) and self.limits.excess(cost.needed) <= 0:
                 tried.append((plan, cost))
         return tried
 
     def excess(self, plan: Plan) -> int:
         """Bytes too many of the memory that is exceeded most."""
-        return self._excess(plan, self.problem.limits)
+        return self._excess(plan, self.limits)
 
     def _excess(self, plan: Plan, limits: Limits) -> int:
         problem = self.problem

@@ -22,7 +22,7 @@ from harness.limits import Limits, limits_of
 from harness.plans import PlanPolicy, choose_draft
 from harness.problem import spread
 from harness.run import Runner
-from harness.search import NoPlanFits, Search, search
+from harness.search import NoPlanFits, Search, _ceilings, search
 from harness.stand_in import stand_in
 from harness.worst_case import program_bound
 from kernels import emit, reference
@@ -390,6 +390,17 @@ def test_limits() -> None:
     assert limits_of(UNO) == Limits((32256, 2048))
     assert limits_of(UNO, 1000, 200).excess((990, 230)) == 30
     assert limits_of(CPM, 5000) == Limits((5000,))
+
+
+def test_programs_that_load_constants_near_are_considered_too() -> None:
+    mega = find_target("mega")
+    for target, ceilings in (
+        (UNO, [limits_of(UNO)]),
+        (mega, [limits_of(mega), limits_of(mega, 1 << 16)]),
+        (CPM, [limits_of(CPM)]),
+    ):
+        one = problem.Problem(network(), target, inputs(1.0), limits_of(target), {})
+        assert _ceilings(one) == ceilings
 
 
 @pytest.mark.usefixtures("trade")
