@@ -9,6 +9,7 @@ from importlib import import_module
 from os import environ
 
 import typer
+from threadpoolctl import threadpool_limits
 
 from harness import commands
 from harness.errors import KNOWN_ERRORS
@@ -40,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         given = sys.argv[1:] if arguments is None else arguments
         wanted = None if _COMPLETES in environ or not given else given[0]
-        build_app(wanted)(arguments, prog_name="truecycle")
+        app = build_app(wanted)
+        # Matrices are small: a second thread would only wait, on a core that others emulate on.
+        with threadpool_limits(1, "blas"):
+            app(arguments, prog_name="truecycle")
     except KNOWN_ERRORS as error:
         typer.echo(f"truecycle: {error}", err=True)
         sys.exit(1)
