@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.run import Run, Runner
-from kernels.compile import compile_graph
+from harness.worst_case import program_bound
+from kernels.compile import compile_graph, link_draft
+from kernels.draft import Draft
 from kernels.dtypes import BIT, DTYPES, INT16, UINT8, DType
 from kernels.emit import kernels_for
 from kernels.encodings import find_encoding
@@ -195,3 +197,11 @@ def assert_cycles_add_up(program: Program, result: Run) -> None:
     )
     assert list(result.layer_cycles) == [node.name for node in program.graph.nodes]
     assert sum(result.layer_cycles.values()) + final_return == result.cycles
+
+
+def assert_exact_and_bounded(draft: Draft, inputs: NDArray[np.int64]) -> None:
+    """Run a batch: equal to the reference, and no slower than the proven bound."""
+    program, bound = link_draft(draft), program_bound(draft)
+    assert differences(program, inputs) == []
+    assert bound is not None
+    assert bound >= max(run.cycles for run in Runner(program).infer_all(inputs))

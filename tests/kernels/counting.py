@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
-from builders import STRAIGHT_LINE, graph_of, linear, requantization
+from builders import (
+    STRAIGHT_LINE,
+    assert_exact_and_bounded,
+    graph_of,
+    linear,
+    requantization,
+)
 from numpy.typing import NDArray
 
 from kernels.bounds import Bounds
+from kernels.draft import Draft
 from kernels.dtypes import INT16, UINT8
 from kernels.ir import Graph, Range, Tensor
 from kernels.ops.linear import Linear
@@ -48,3 +55,13 @@ def strained(graph: Graph) -> NDArray[np.int64]:
         np.bincount(rng.integers(0, part, total.high), minlength=count) for part in (1, 2, 9, 40)
     ]
     return np.array([*rows, np.zeros(count, np.int64), np.eye(count, dtype=np.int64)[-1]])
+
+
+def assert_words_are_handed_on(draft: Draft) -> None:
+    """Sums of a byte from the counts, words from there on; exact and bounded."""
+    assert {name: form.name for name, form in draft.plan.forms.items()} == {
+        "fc0_out": "sums8",
+        "fc1_out": "words",
+        "fc2_out": "words",
+    }
+    assert_exact_and_bounded(draft, strained(draft.graph))

@@ -6,14 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders import STRAIGHT_LINE, differences, graph_of, linear, requantization, single
-from counting import everywhere, hidden, network, strained
+from counting import assert_words_are_handed_on, everywhere, hidden, network, strained
 from numpy.typing import NDArray
 from strategies import batch
 
 from harness.errors import RunFailed
 from harness.profile import profile
 from harness.run import Runner
-from harness.worst_case import program_bound
 from kernels.bounds import Bounds
 from kernels.choice import Choice, Choices
 from kernels.compile import compile_graph, draft_graph, link_draft
@@ -39,16 +38,7 @@ def test_a_network_like_tinychat(target: Target) -> None:
     graph = network()
     plan = everywhere(graph)
     draft = draft_graph(graph, target, plan)
-    assert {name: form.name for name, form in draft.plan.forms.items()} == {
-        "fc0_out": "sums8",
-        "fc1_out": "words",
-        "fc2_out": "words",
-    }
-    program, inputs = link_draft(draft), strained(graph)
-    assert differences(program, inputs) == []
-    bound = program_bound(draft)
-    assert bound is not None
-    assert bound >= max(run.cycles for run in Runner(program).infer_all(inputs))
+    assert_words_are_handed_on(draft)
 
 
 @pytest.mark.parametrize("second", ["threaded-lists", STRAIGHT_LINE])

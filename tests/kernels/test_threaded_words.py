@@ -2,14 +2,21 @@
 
 import numpy as np
 import pytest
-from builders import STRAIGHT_LINE, differences, graph_of, linear, requantization, single
-from counting import COUNTS, everywhere, hidden, network, strained
+from builders import (
+    STRAIGHT_LINE,
+    assert_exact_and_bounded,
+    differences,
+    graph_of,
+    linear,
+    requantization,
+    single,
+)
+from counting import COUNTS, assert_words_are_handed_on, everywhere, hidden, network, strained
 from strategies import batch
 
 from harness.run import Runner
-from harness.worst_case import program_bound
 from kernels.choice import Choice
-from kernels.compile import compile_graph, draft_graph, link_draft
+from kernels.compile import compile_graph, draft_graph
 from kernels.dtypes import INT8, INT16, UINT8
 from kernels.ir import Graph, Range, Tensor
 from kernels.target import find_target
@@ -33,16 +40,7 @@ def test_a_network_like_tinychat(target: str, units: tuple[int, ...]) -> None:
     """Sums of a byte, and words on one page, two and more."""
     graph = network(units)
     draft = draft_graph(graph, find_target(target), everywhere(graph, WORDS))
-    assert {name: form.name for name, form in draft.plan.forms.items()} == {
-        "fc0_out": "sums8",
-        "fc1_out": "words",
-        "fc2_out": "words",
-    }
-    program, inputs = link_draft(draft), strained(graph)
-    assert differences(program, inputs) == []
-    bound = program_bound(draft)
-    assert bound is not None
-    assert bound >= max(run.cycles for run in Runner(program).infer_all(inputs))
+    assert_words_are_handed_on(draft)
 
 
 @pytest.mark.parametrize("first", [WORDS, STRAIGHT_LINE])
@@ -75,12 +73,8 @@ def test_inputs_of_any_size_walk_often_enough(value: int, rate: float) -> None:
     weights = [[1, 1, -1], [-1, 0, 1], [2, -2, 1]]
     graph = single(weights, [5, -6, 7], source=INT16, bounds=Range(0, 16_320), wrap=16)
     draft = draft_graph(graph, CPM, {"fc": Choice(WORDS, (), (rate,) * 3)})
-    program = link_draft(draft)
     inputs = np.array([[value, 0, 0], [0, value, 3], [7, 256, value], [value] * 3])
-    assert differences(program, inputs) == []
-    bound = program_bound(draft)
-    assert bound is not None
-    assert bound >= max(run.cycles for run in Runner(program).infer_all(inputs))
+    assert_exact_and_bounded(draft, inputs)
 
 
 @pytest.mark.parametrize("most", [16_320, 16_321])
@@ -129,11 +123,7 @@ def test_sums_on_pages(units: int) -> None:
     for how in (requantization(1, 2), requantization(77, 5)):
         graph = single(weights, rng.integers(-99, 99, units), how, wrap=16)
         draft = draft_graph(graph, CPM, everywhere(graph, WORDS))
-        program, inputs = link_draft(draft), batch(graph, 3)
-        assert differences(program, inputs) == []
-        bound = program_bound(draft)
-        assert bound is not None
-        assert bound >= max(run.cycles for run in Runner(program).infer_all(inputs))
+        assert_exact_and_bounded(draft, batch(graph, 3))
 
 
 def test_de_is_brought_back_for_later_sums() -> None:
